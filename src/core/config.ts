@@ -1,0 +1,37 @@
+import type { Address } from "../wire/address.ts";
+import type { Duration } from "./time.ts";
+
+/** Random octets; injected, so that a run replays from its seed. Must be unpredictable in use. */
+export type RandomSource = (length: number) => Uint8Array;
+
+/** A keyed one-way function of at least 128 bits, such as HMAC-SHA-256; injected. */
+export type KeyedHash = (key: Uint8Array, data: Uint8Array) => Uint8Array;
+
+/**
+ * How peers' locators are proven. "verified": by HBA or CGA only (RFC 5533 section 7.2).
+ * "unverified": believed as in the paper, marked with verification method 201 (experimental),
+ * accepted only where both ends say so.
+ */
+export type SecurityMode = "verified" | "unverified";
+
+/** What a host can set; our defaults are in defaults.ts, the standards' in rfc5533.ts, rfc5534.ts. */
+export interface EndpointConfig {
+  readonly security: SecurityMode;
+  /** RFC 5534 section 7: 10 to 100 seconds recommended. Announced to the peer in whole seconds. */
+  readonly sendTimeout: Duration;
+  /** A context without payload for this long is removed; at least 5 minutes (RFC 5533 section 9). */
+  readonly contextIdleTimeout: Duration;
+  /** Contexts at most, those under establishment included. */
+  readonly maxContexts: number;
+  readonly random: RandomSource;
+  readonly keyedHash: KeyedHash;
+}
+
+/** An address of this host that it offers as a locator (the paper's table 2). */
+export interface LocalLocator {
+  readonly address: Address;
+  /** The paper's `pref`: the lower, the earlier it is tried. 0 .. 255. */
+  readonly preference: number;
+  /** False while its interface or address is down, tentative or gone. */
+  readonly operational: boolean;
+}

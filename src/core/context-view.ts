@@ -1,0 +1,36 @@
+import type { Context } from "./context.ts";
+import type { Shim } from "./shim.ts";
+import type { ContextView } from "./view.ts";
+
+export function viewContext(context: Context, shim: Shim): ContextView {
+  const { reachability } = context;
+  return {
+    tag: context.tag,
+    state: context.state,
+    reapState: context.state === "ESTABLISHED" ? reachability?.state : undefined,
+    ulids: context.ulids,
+    locators: context.locators,
+    forkedInstance: context.forkedInstance,
+    peerTag: context.peerTag,
+    localLocators: context.offer.map(({ address, preference }) => ({
+      address,
+      preference,
+      operational: shim.isOperational(address),
+    })),
+    peerLocators: context.peerLocators.map((locator) => ({
+      ...locator,
+      reachable: context.reachable.has(locator.address),
+    })),
+    initiator: context.initiator,
+    createdAt: context.createdAt,
+    establishedAt: context.establishedAt,
+    lastSwitchAt: context.lastSwitchAt,
+    switches: context.switches,
+    probesSent: reachability?.probesSent ?? 0,
+    probesReceived: reachability?.probesReceived ?? 0,
+    keepalivesSent: reachability?.keepalivesSent ?? 0,
+    keepalivesReceived: reachability?.keepalivesReceived ?? 0,
+    traffic: reachability?.traffic,
+    next: context.deadline,
+  };
+}

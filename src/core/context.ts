@@ -1,0 +1,128 @@
+import type { Address } from "../wire/address.ts";
+import type { ContextTag } from "../wire/tag.ts";
+import type { LocalLocator } from "./config.ts";
+import { type PeerLocator, plainUlid } from "./locator-set.ts";
+import type { PendingUpdate } from "./locator-updates.ts";
+import type { AddressPair, Deadline } from "./output.ts";
+import type { Reachability } from "./reachability.ts";
+import { SEND_TIMEOUT } from "./rfc5534.ts";
+import type { Duration, Instant } from "./time.ts";
+import type { ContextState } from "./view.ts";
+
+/** What R1 gave us and I2 gives back. */
+export interface ResponderProof {
+  readonly nonce: number;
+  readonly validator: Uint8Array;
+}
+
+/** The start of a context: what RFC 5533 section 6.2 stores in I1-SENT. */
+export interface ContextSeed {
+  readonly tag: ContextTag;
+  readonly ulids: AddressPair;
+  readonly forkedInstance: number;
+  readonly initiator: boolean;
+  readonly initiatorNonce: number;
+  readonly generation: number;
+  readonly offer: readonly LocalLocator[];
+  readonly sendTimeout: Duration;
+  readonly createdAt: Instant;
+}
+
+/** One row of the context table (the paper's table 1; RFC 5533 section 6.1). */
+export class Context {
+  readonly tag: ContextTag;
+  readonly ulids: AddressPair;
+  readonly forkedInstance: number;
+  readonly initiator: boolean;
+  readonly initiatorNonce: number;
+  /** Generation of the locator list that the offer went out with. */
+  generation: number;
+  readonly createdAt: Instant;
+
+  state: ContextState = "IDLE";
+  /** Ls(local): what the peer has been told and has acknowledged. */
+  offer: readonly LocalLocator[];
+  /** Ls(peer). */
+  peerLocators: readonly PeerLocator[];
+  /** Generation of the list that the peer's locators came in. */
+  peerGeneration: number | undefined;
+  /** What the peer is being told; until it acknowledges, the old offer holds beside it. */
+  update: PendingUpdate | undefined;
+  /** Peer locators at which the peer has answered a probe. */
+  readonly reachable = new Set<Address>();
+  /** Lp(local) and Lp(peer). */
+  locators: AddressPair;
+  /** CT(peer); set by the context table, which finds contexts by it. */
+  peerTag: ContextTag | undefined;
+  /** Where the exchange under way runs: the ULIDs, or what worked last. */
+  exchangePair: AddressPair;
+  /** Our own, randomized. */
+  readonly sendTimeout: Duration;
+  keepaliveTimeout: Duration = SEND_TIMEOUT;
+  proof: ResponderProof | undefined;
+
+  i1Sent = 0;
+  i2Sent = 0;
+  /** When I2 or I2bis of the exchange under way left last. */
+  secondSentAt: Instant | undefined;
+  retransmitAt: Instant | undefined;
+  holdUntil: Instant | undefined;
+  /** The data plane knows the context. */
+  installed = false;
+
+  establishedAt: Instant | undefined;
+  lastSwitchAt: Instant | undefined;
+  switches = 0;
+  /** Set while ESTABLISHED: only then REAP runs. */
+  reachability: Reachability | undefined;
+
+  constructor(seed: ContextSeed) {
+    this.tag = seed.tag;
+    this.ulids = seed.ulids;
+    this.forkedInstance = seed.forkedInstance;
+    this.initiator = seed.initiator;
+    this.initiatorNonce = seed.initiatorNonce;
+    this.generation = seed.generation;
+    this.createdAt = seed.createdAt;
+    this.offer = seed.offer;
+    this.sendTimeout = seed.sendTimeout;
+    this.locators = seed.ulids;
+    this.exchangePair = seed.ulids;
+    this.peerLocators = [plainUlid(seed.ulids.peer)];
+  }
+
+  /** Whether the pair lies in Ls(local) x Ls(peer). */
+  hasPair({ local, peer }: AddressPair): boolean {
+    const told = [...this.offer, ...(this.update?.offer ?? [])];
+    return (
+      told.some(({ address }) => address === local) &&
+      this.peerLocators.some(({ address }) => address === peer)
+    );
+  }
+
+  /** The exchange is over: nothing of it waits any more. */
+  endExchange(): void {
+    this.proof = undefined;
+    this.i1Sent = 0;
+    this.i2Sent = 0;
+    this.secondSentAt = undefined;
+    this.retransmitAt = undefined;
+    this.holdUntil = undefined;
+  }
+
+  get deadline(): Deadline | undefined {
+    const { tag } = this;
+    if (this.holdUntil !== undefined) return { at: this.holdUntil, reason: "hold-down", tag };
+    if (this.retransmitAt !== undefined) {
+      const reason = this.state === "I1-SENT" ? "i1-retransmission" : "i2-retransmission";
+      return { at: this.retransmitAt, reason, tag };
+    }
+    const { reachability, update } = this;
+    if (update === undefined) return reachability?.deadline;
+    const at = update.retransmitAt;
+    if (reachability?.deadline !== undefined && reachability.deadline.at < at) {
+      return reachability.deadline;
+    }
+    return { at, reason: "update-retransmission", tag };
+  }
+}

@@ -1,0 +1,45 @@
+import { type Duration, minutes, seconds } from "./time.ts";
+
+/** Our own choices, where the standards leave one. */
+
+/** RFC 5533 section 9 asks for at least 5 minutes. */
+export const CONTEXT_IDLE_TIMEOUT: Duration = minutes(10);
+export const MAX_CONTEXTS = 65_536;
+
+/** Keepalive Interval as a share of the Keepalive Timeout (RFC 5534 section 4.1: 1/3 to 1/2). */
+export const KEEPALIVES_PER_TIMEOUT = 3;
+
+/**
+ * The Send Timeout of a context is longer than what the peer is told by up to this share, so
+ * that many contexts that fail together don't explore in step (RFC 5534 section 4.1).
+ */
+export const SEND_TIMEOUT_JITTER = 0.05;
+
+/** Backed-off probe intervals vary by this share either way, so that hosts don't synchronize. */
+export const PROBE_JITTER = 0.2;
+
+/** Reports in one Probe beside the probe itself: enough for 2x2 pairs, far below 1280 octets. */
+export const SENT_REPORTS_MAX = 4;
+export const RECEIVED_REPORTS_MAX = 8;
+
+/** Probes of ours that a peer's report can still name. */
+export const PROBES_REMEMBERED = 64;
+
+/** Locators that we offer, and that we take from a peer. */
+export const LOCATORS_MAX = 16;
+
+/** The verification method of a locator without proof: experimental use (RFC 5533 Table 4). */
+export const METHOD_UNVERIFIED = 201;
+
+/** The secret behind the validators is replaced this often; the one before stays valid. */
+export const VALIDATOR_SECRET_LIFETIME: Duration = seconds(600);
+
+/** R1, R1bis and Error messages to whoever asks: in a second on average, and at once. */
+export const ANSWERS_PER_SECOND = 1000;
+export const ANSWERS_BURST = 2000;
+
+/** I2 and I2bis are repeated for packets of the peer's at most this often. */
+export const REPETITION_INTERVAL: Duration = seconds(0.5);
+
+/** ICMPv6 errors, which anybody can forge, start an exploration of a context this often at most. */
+export const SUSPICION_INTERVAL: Duration = seconds(5);

@@ -1,0 +1,305 @@
+import { type Address, isMulticast, isUnspecified } from "../wire/address.ts";
+import { decodeControl } from "../wire/control.ts";
+import type {
+  ControlMessage,
+  ErrorMessage,
+  Keepalive,
+  Probe,
+  UpdateAcknowledgement,
+  UpdateRequest,
+} from "../wire/message.ts";
+import type { ContextTag } from "../wire/tag.ts";
+import type { EndpointConfig, LocalLocator } from "./config.ts";
+import type { Context } from "./context.ts";
+import { viewContext } from "./context-view.ts";
+import type { CounterName } from "./counters.ts";
+import { findRefused, type Received, sendError } from "./errors.ts";
+import { Handshake } from "./handshake.ts";
+import { findRefusedI1, findUndeliverable } from "./icmp.ts";
+import { sameOffer } from "./locator-set.ts";
+import { LocatorUpdates } from "./locator-updates.ts";
+import { findForeignCriticalOption } from "./options-allowed.ts";
+import type { AddressPair, Deadline, Output } from "./output.ts";
+import { ERROR_CRITICAL_OPTION, ERROR_UNKNOWN_TYPE } from "./rfc5533.ts";
+import { Shim } from "./shim.ts";
+import { between, type Instant } from "./time.ts";
+import type { TrafficSnapshot } from "./traffic.ts";
+import type { ContextView } from "./view.ts";
+
+/** Of the message type in a control header. */
+const TYPE_OFFSET = 2;
+
+/**
+ * The host's shim: all contexts, with no clock, randomness or I/O of its own.
+ *
+ * Call a handler or a command, take every `poll()`, set a timer for `pollTimeout()`. The
+ * output "read-traffic" is a question: answer it with `handleTraffic` before going on.
+ */
+export class Endpoint {
+  readonly #shim: Shim;
+  readonly #handshake: Handshake;
+  readonly #updates: LocatorUpdates;
+
+  constructor(config: EndpointConfig) {
+    this.#shim = new Shim(config);
+    this.#handshake = new Handshake(this.#shim);
+    this.#updates = new LocatorUpdates(this.#shim);
+  }
+
+  /** Packets and events by name, among them one for each way a packet is dropped. */
+  get counters(): Readonly<Record<CounterName, number>> {
+    return this.#shim.counters.values;
+  }
+
+  get localLocators(): readonly LocalLocator[] {
+    return this.#shim.localLocators;
+  }
+
+  contexts(): ContextView[] {
+    return Array.from(this.#shim.contexts.values(), (context) => viewContext(context, this.#shim));
+  }
+
+  context(tag: ContextTag): ContextView | undefined {
+    const context = this.#shim.contexts.byTag(tag);
+    return context === undefined ? undefined : viewContext(context, this.#shim);
+  }
+
+  /** A Shim6 control message has come in; `bytes` from the Shim6 header to the packet's end. */
+  handleControl(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void {
+    const { counters } = this.#shim;
+    counters.add("control-received");
+    const decoded = decodeControl(bytes);
+    if (!decoded.ok) return counters.add("drop-malformed");
+    if (!decoded.value.checksum.valid) return counters.add("drop-bad-checksum");
+    if ([source, destination].some((address) => isMulticast(address) || isUnspecified(address))) {
+      return counters.add("drop-bad-address");
+    }
+    const { message, length, optionOffsets } = decoded.value;
+    const arrival = { local: destination, peer: source };
+    const received = { arrival, bytes: bytes.subarray(0, length), optionOffsets };
+    const foreign = findForeignCriticalOption(message);
+    if (foreign >= 0) {
+      counters.add("drop-critical-option");
+      return sendError(
+        now,
+        this.#shim,
+        received,
+        ERROR_CRITICAL_OPTION,
+        optionOffsets[foreign] ?? 0,
+      );
+    }
+    this.#dispatch(now, message, received);
+  }
+
+  /** The data plane saw this ULID pair cross the trigger. */
+  handleTrigger(now: Instant, ulids: AddressPair): void {
+    this.open(now, ulids);
+  }
+
+  /** Answer to the output "read-traffic". */
+  handleTraffic(now: Instant, tag: ContextTag, snapshot: TrafficSnapshot): void {
+    const context = this.#shim.contexts.byTag(tag);
+    const reachability = context?.reachability;
+    if (context?.state !== "ESTABLISHED" || reachability === undefined) return;
+    reachability.handleTraffic(now, snapshot);
+    if (between(reachability.lastUsed(), now) >= this.#shim.config.contextIdleTimeout) {
+      return this.#shim.forget(now, context, "idle");
+    }
+    this.#shim.contexts.reschedule(context);
+  }
+
+  /** Payload of a watched context has come in. */
+  handleInboundPayload(now: Instant, tag: ContextTag, tagged: boolean): void {
+    const context = this.#shim.contexts.byTag(tag);
+    if (context === undefined) return;
+    if (tagged) this.#handshake.handleTaggedPacket(now, context);
+    if (context.state === "ESTABLISHED") context.reachability?.handleInboundPayload();
+  }
+
+  /** Payload with a tag that no context has (RFC 5533 section 12.2). */
+  handleUnknownTag(now: Instant, source: Address, destination: Address, tag: ContextTag): void {
+    this.#shim.counters.add("drop-unknown-tag");
+    this.#handshake.handleUnknownTag(now, tag, { local: destination, peer: source });
+  }
+
+  /** An ICMPv6 error about a packet of ours; `bytes` from the ICMPv6 header on. */
+  handleIcmpError(now: Instant, source: Address, bytes: Uint8Array): void {
+    // Our own hints to the ULP come by here too.
+    if (this.#shim.localLocators.some(({ address }) => address === source)) return;
+    this.#shim.counters.add("icmp-error");
+    const refused = findRefusedI1(bytes, this.#shim.contexts);
+    if (refused !== undefined) return this.#handshake.handleNoSupport(now, refused);
+    const suspect = findUndeliverable(bytes, this.#shim.contexts);
+    if (suspect?.state === "ESTABLISHED") suspect.reachability?.handleSuspicion(now);
+  }
+
+  /** The whole set of this host's locators, whenever it or a locator's state changed. */
+  handleLocalLocators(now: Instant, locators: readonly LocalLocator[]): void {
+    if (sameOffer(locators, this.#shim.localLocators)) return;
+    this.#shim.localLocators = locators;
+    const current = this.#operational();
+    for (const context of this.#shim.contexts.values()) {
+      this.#shim.report(now, context, { event: "local-locators-changed", locators: current });
+      context.reachability?.handleLocatorsChanged(now);
+      if (context.state === "ESTABLISHED") this.#updates.handleLocalChange(now, context);
+      this.#shim.contexts.reschedule(context);
+    }
+  }
+
+  /** The instant that `pollTimeout()` named has come. */
+  handleTimeout(now: Instant): void {
+    for (;;) {
+      const context = this.#shim.contexts.popDue(now);
+      if (context === undefined) return;
+      if (context.state === "ESTABLISHED") this.#handleEstablishedTimeout(now, context);
+      else this.#handshake.handleTimeout(now, context);
+    }
+  }
+
+  /** Establishes a context for the pair now. False when there is one already, or a hold-down. */
+  open(now: Instant, ulids: AddressPair): boolean {
+    if (!this.#shim.isOperational(ulids.local)) {
+      this.#shim.counters.add("drop-bad-address");
+      return false;
+    }
+    return this.#handshake.open(now, ulids);
+  }
+
+  /** Forgets a context (unilaterally, RFC 5533 section 9). False when there is none. */
+  close(now: Instant, tag: ContextTag): boolean {
+    const context = this.#shim.contexts.byTag(tag);
+    if (context === undefined) return false;
+    this.#shim.forget(now, context, "command");
+    return true;
+  }
+
+  /** Starts an exploration of an Operational context. False when it can't. */
+  explore(_now: Instant, tag: ContextTag): boolean {
+    const reachability = this.#shim.contexts.byTag(tag)?.reachability;
+    if (reachability?.state !== "Operational") return false;
+    reachability.explore("command");
+    return true;
+  }
+
+  /** The next thing to be done; `undefined` when there is nothing more. */
+  poll(): Output | undefined {
+    return this.#shim.take();
+  }
+
+  /** When to call `handleTimeout`, and why. */
+  pollTimeout(): Deadline | undefined {
+    return this.#shim.contexts.nextDeadline();
+  }
+
+  #handleEstablishedTimeout(now: Instant, context: Context): void {
+    if (context.update !== undefined && context.update.retransmitAt <= now) {
+      this.#updates.handleTimeout(now, context);
+    }
+    context.reachability?.handleTimeout();
+  }
+
+  /** RFC 5533 section 12.4. */
+  #dispatch(now: Instant, message: ControlMessage, received: Received): void {
+    const { arrival } = received;
+    switch (message.type) {
+      case "I1":
+        return this.#handshake.handleI1(now, message, arrival);
+      case "R1":
+        return this.#handshake.handleR1(now, message, arrival);
+      case "I2":
+        return this.#handshake.handleI2(now, message, received);
+      case "R2":
+        return this.#handshake.handleR2(now, message, received);
+      case "R1bis":
+        return this.#handshake.handleR1bis(now, message, arrival);
+      case "I2bis":
+        return this.#handshake.handleI2bis(now, message, received);
+      case "Probe":
+        return this.#established(now, message, arrival)?.reachability?.handleProbe(
+          message,
+          arrival,
+        );
+      case "Keepalive":
+        return this.#established(now, message, arrival)?.reachability?.handleKeepalive();
+      case "UpdateRequest":
+        return this.#handleUpdateRequest(now, message, received);
+      case "UpdateAcknowledgement":
+        return this.#handleUpdateAcknowledgement(now, message, arrival);
+      case "Error":
+        return this.#handleError(now, message);
+      case "Unknown":
+        this.#shim.counters.add("drop-unknown-type");
+        return sendError(now, this.#shim, received, ERROR_UNKNOWN_TYPE, TYPE_OFFSET);
+    }
+  }
+
+  /** Never answered, whatever it says (RFC 5533 section 5.14). */
+  #handleError(now: Instant, message: ErrorMessage): void {
+    this.#shim.counters.add("error-received");
+    const refused = findRefused(message, this.#shim);
+    if (refused !== undefined) this.#handshake.handleRefusal(now, refused);
+  }
+
+  #handleUpdateRequest(now: Instant, message: UpdateRequest, received: Received): void {
+    const context = this.#known(now, message.receiverContextTag, received.arrival);
+    if (context === undefined) return;
+    this.#handshake.handleTaggedPacket(now, context);
+    if (context.state !== "I1-SENT") {
+      this.#updates.handleRequest(now, context, message, received);
+    }
+    this.#shim.contexts.reschedule(context);
+  }
+
+  #handleUpdateAcknowledgement(
+    now: Instant,
+    message: UpdateAcknowledgement,
+    arrival: AddressPair,
+  ): void {
+    const context = this.#known(now, message.receiverContextTag, arrival);
+    if (context === undefined) return;
+    // Section 10.5 says R2 here, and means I2 or I2bis (decision 5).
+    this.#handshake.handleTaggedPacket(now, context);
+    if (context.state !== "I1-SENT") this.#updates.handleAcknowledgement(context, message);
+    this.#shim.contexts.reschedule(context);
+  }
+
+  /** The context of a Probe or Keepalive, when it is ESTABLISHED: only then REAP runs. */
+  #established(
+    now: Instant,
+    { receiverContextTag }: Probe | Keepalive,
+    arrival: AddressPair,
+  ): Context | undefined {
+    const context = this.#known(now, receiverContextTag, arrival);
+    if (context === undefined || context.state === "ESTABLISHED") return context;
+    this.#handshake.handleTaggedPacket(now, context);
+    return undefined;
+  }
+
+  /**
+   * The context of a control message by its tag. An unknown tag, or addresses that don't go
+   * with it, is answered by R1bis (RFC 5533 section 12.4).
+   */
+  #known(now: Instant, tag: ContextTag, arrival: AddressPair): Context | undefined {
+    const context = this.#shim.contexts.byTag(tag);
+    const problem = contextProblem(context, arrival);
+    if (problem === undefined) return context;
+    this.#shim.counters.add(problem);
+    this.#handshake.handleUnknownTag(now, tag, arrival);
+    return undefined;
+  }
+
+  #operational(): Address[] {
+    return this.#shim.localLocators
+      .filter(({ operational }) => operational)
+      .map(({ address }) => address);
+  }
+}
+
+/** In E-FAILED and NO-SUPPORT packets are handled as in IDLE (decision 7). */
+function contextProblem(
+  context: Context | undefined,
+  arrival: AddressPair,
+): CounterName | undefined {
+  if (context === undefined || context.holdUntil !== undefined) return "drop-unknown-context";
+  return context.hasPair(arrival) ? undefined : "drop-wrong-locator";
+}

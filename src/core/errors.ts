@@ -1,0 +1,97 @@
+import { addressFromBytes, addressToBytes } from "../wire/address.ts";
+import { decodeControl } from "../wire/control.ts";
+import type { ControlMessage, ErrorMessage, Option } from "../wire/message.ts";
+import type { Context } from "./context.ts";
+import type { LocatorFault } from "./locator-set.ts";
+import { type AddressPair, samePair } from "./output.ts";
+import type { Shim } from "./shim.ts";
+import type { Instant } from "./time.ts";
+
+const IPV6_HEADER = 40;
+const SHIM6 = 140;
+/** Header of the Error message: up to the pointer. */
+const ERROR_HEADER = 8;
+/** RFC 5533 section 5.1: no control message above this, IPv6 header included. */
+const PACKET_MAX = 1280;
+
+/** A control message as it came, for what goes back to its sender. */
+export interface Received {
+  readonly arrival: AddressPair;
+  /** From the Shim6 header on. */
+  readonly bytes: Uint8Array;
+  /** Of each option's Type in `bytes`. */
+  readonly optionOffsets: readonly number[];
+}
+
+/**
+ * Answers a message with a Shim6 Error (RFC 5533 section 5.14).
+ * @param offset of the fault from the Shim6 header on
+ */
+export function sendError(
+  now: Instant,
+  shim: Shim,
+  { arrival, bytes }: Received,
+  errorCode: number,
+  offset: number,
+): void {
+  const packet = invokingPacket(arrival, bytes);
+  const room = PACKET_MAX - IPV6_HEADER - ERROR_HEADER;
+  const message: ErrorMessage = {
+    type: "Error",
+    errorCode,
+    pointer: IPV6_HEADER + offset,
+    packetInError: packet.subarray(0, room),
+  };
+  shim.counters.add("error-sent");
+  shim.answer(now, arrival, message);
+}
+
+/** Locators that can't be believed: the message is ignored, its sender told why (section 7.2). */
+export function refuseLocators(
+  now: Instant,
+  shim: Shim,
+  options: readonly Option[],
+  received: Received,
+  fault: LocatorFault,
+): void {
+  shim.counters.add("drop-locator-list");
+  const index = options.findIndex(({ name }) => name === fault.option);
+  const offset = (received.optionOffsets[index] ?? 0) + fault.offset;
+  sendError(now, shim, received, fault.code, offset);
+}
+
+/**
+ * The context whose I1, I2 or I2bis an Error quotes; tag, nonce and addresses must be those of
+ * what we sent.
+ */
+export function findRefused(
+  { packetInError: packet }: ErrorMessage,
+  shim: Shim,
+): Context | undefined {
+  const message = decodeQuoted(packet);
+  if (message === undefined || !("initiatorContextTag" in message)) return undefined;
+  const context = shim.contexts.byTag(message.initiatorContextTag);
+  if (context?.initiatorNonce !== message.initiatorNonce) return undefined;
+  const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
+  return samePair(sent, context.exchangePair) ? context : undefined;
+}
+
+/** The control message in a quoted packet, as far as it is whole. */
+export function decodeQuoted(packet: Uint8Array): ControlMessage | undefined {
+  if (packet.length < IPV6_HEADER || packet[6] !== SHIM6) return undefined;
+  const decoded = decodeControl(packet.subarray(IPV6_HEADER));
+  return decoded.ok ? decoded.value.message : undefined;
+}
+
+/**
+ * The packet that brought the message. What the raw socket doesn't tell, hop limit and traffic
+ * class, is zero.
+ */
+function invokingPacket({ local, peer }: AddressPair, bytes: Uint8Array): Uint8Array {
+  const packet = new Uint8Array(IPV6_HEADER + bytes.length);
+  packet.set([0x60, 0, 0, 0, bytes.length >> 8, bytes.length & 0xff, SHIM6, 0]);
+  packet.set(addressToBytes(peer), 8);
+  packet.set(addressToBytes(local), 24);
+  packet.set(bytes, IPV6_HEADER);
+  return packet;
+}

@@ -1,0 +1,135 @@
+import type { ProbeReport } from "../wire/message.ts";
+import {
+  PROBE_JITTER,
+  PROBES_REMEMBERED,
+  RECEIVED_REPORTS_MAX,
+  SENT_REPORTS_MAX,
+} from "./defaults.ts";
+import { type AddressPair, pairKey } from "./output.ts";
+import type { Random } from "./random.ts";
+import { INITIAL_PROBE_TIMEOUT, MAX_PROBE_TIMEOUT, NUMBER_OF_INITIAL_PROBES } from "./rfc5534.ts";
+import { after, type Duration, type Instant, scale } from "./time.ts";
+
+/**
+ * One exploration of a context's locator pairs (RFC 5534 section 4.3): which pair is next,
+ * when, what was sent and what was received.
+ */
+export class Exploration {
+  #pairs: readonly AddressPair[] = [];
+  #position = 0;
+  #scheduled = 0;
+  #nextProbe: Instant | undefined;
+  readonly #sent: ProbeReport[] = [];
+  readonly #reported = new Set<number>();
+  readonly #received = new Map<string, ProbeReport>();
+  readonly #answered = new Set<string>();
+
+  /** When the next probe is due; `undefined` when none is. */
+  get nextProbe(): Instant | undefined {
+    return this.#nextProbe;
+  }
+
+  /** What has come in, oldest first; as many reports as one probe carries. */
+  get receivedReports(): ProbeReport[] {
+    return [...this.#received.values()].slice(-RECEIVED_REPORTS_MAX);
+  }
+
+  /** Forgets everything: a new exploration begins with these pairs, in this order. */
+  begin(pairs: readonly AddressPair[]): void {
+    this.#sent.length = 0;
+    this.#reported.clear();
+    this.#received.clear();
+    this.restart(pairs);
+  }
+
+  /** The pairs have changed, or the peer has been heard: from the first pair, at the first rate. */
+  restart(pairs: readonly AddressPair[]): void {
+    this.#pairs = pairs;
+    this.#position = 0;
+    this.#scheduled = 0;
+    this.#answered.clear();
+  }
+
+  /** Something has changed for the better: the next probe goes out at once. */
+  hasten(now: Instant): void {
+    this.#nextProbe = now;
+  }
+
+  /** The exploration is over; reports about its probes still count. */
+  finish(): void {
+    this.#nextProbe = undefined;
+    this.#answered.clear();
+  }
+
+  /** Forgets received probes: reports name those since the last transition to Exploring only. */
+  forgetReceived(): void {
+    this.#received.clear();
+  }
+
+  /** The next pair in turn, round and round; `undefined` when there is none at all. */
+  nextPair(): AddressPair | undefined {
+    const pair = this.#pairs[this.#position % this.#pairs.length];
+    this.#position += 1;
+    return pair;
+  }
+
+  /**
+   * The pair for an answer to a probe that came over `arrival`: the same one the other way, as
+   * in the examples of RFC 5534 appendix A. When that was tried already, the next in turn.
+   */
+  answerPair(arrival: AddressPair): AddressPair | undefined {
+    const known = this.#pairs.some((pair) => pairKey(pair) === pairKey(arrival));
+    if (!known || this.#answered.has(pairKey(arrival))) return this.nextPair();
+    this.#answered.add(pairKey(arrival));
+    return arrival;
+  }
+
+  /** Sets the timer for the next probe: four at the initial interval, then doubling. */
+  schedule(now: Instant, random: Random): void {
+    this.#scheduled += 1;
+    this.#nextProbe = after(now, this.#interval(random));
+  }
+
+  /** An answer went out: the next scheduled probe waits its interval from now. */
+  postpone(now: Instant, random: Random): void {
+    this.#scheduled = Math.max(this.#scheduled, 1);
+    this.#nextProbe = after(now, this.#interval(random));
+  }
+
+  #interval(random: Random): Duration {
+    const doublings = Math.max(0, this.#scheduled - NUMBER_OF_INITIAL_PROBES + 1);
+    if (doublings === 0) return INITIAL_PROBE_TIMEOUT;
+    const interval = Math.min(
+      MAX_PROBE_TIMEOUT,
+      INITIAL_PROBE_TIMEOUT * 2 ** doublings,
+    ) as Duration;
+    return scale(interval, random.between(1 - PROBE_JITTER, 1 + PROBE_JITTER));
+  }
+
+  /** Notes a probe of ours; the reports for its message, itself first. */
+  recordSent(probe: ProbeReport): ProbeReport[] {
+    this.#sent.unshift(probe);
+    this.#sent.length = Math.min(this.#sent.length, PROBES_REMEMBERED);
+    const earlier = this.#sent.slice(1).filter(({ nonce }) => !this.#reported.has(nonce));
+    return [probe, ...earlier.slice(0, SENT_REPORTS_MAX - 1)];
+  }
+
+  /** Notes a probe of the peer's, the latest of each pair. */
+  recordReceived(probe: ProbeReport): void {
+    const key = `${probe.source} ${probe.destination}`;
+    this.#received.delete(key);
+    this.#received.set(key, probe);
+  }
+
+  /** The pairs of those probes of ours whose nonces the peer reports. */
+  confirmedBy(reports: readonly ProbeReport[]): AddressPair[] {
+    const pairs: AddressPair[] = [];
+    for (const report of reports) {
+      const mine = this.#sent.find(({ nonce }) => nonce === report.nonce);
+      if (mine === undefined) continue;
+      this.#reported.add(mine.nonce);
+      pairs.push({ local: mine.source, peer: mine.destination });
+    }
+    return pairs;
+  }
+}

@@ -1,0 +1,156 @@
+import type { I1, I2, I2bis, Option, R1, R1bis, R2 } from "../wire/message.ts";
+import type { ContextTag } from "../wire/tag.ts";
+import type { Context, ResponderProof } from "./context.ts";
+import { REPETITION_INTERVAL } from "./defaults.ts";
+import { locatorOptions } from "./locator-set.ts";
+import { type AddressPair, samePair } from "./output.ts";
+import { I1_TIMEOUT, I2_TIMEOUT, I2BIS_TIMEOUT } from "./rfc5533.ts";
+import { SEND_TIMEOUT } from "./rfc5534.ts";
+import type { Shim } from "./shim.ts";
+import { after, between, type Duration, type Instant, scale, seconds } from "./time.ts";
+import type { ValidatorInput } from "./validator.ts";
+
+/** Makes and sends the messages of an exchange, and sets its retransmission timer. */
+export class HandshakeSender {
+  readonly #shim: Shim;
+
+  constructor(shim: Shim) {
+    this.#shim = shim;
+  }
+
+  sendI1(now: Instant, context: Context): void {
+    context.i1Sent += 1;
+    context.i2Sent = 0;
+    context.retransmitAt = this.#backOff(now, I1_TIMEOUT, context.i1Sent);
+    const message: I1 = {
+      type: "I1",
+      initiatorContextTag: context.tag,
+      initiatorNonce: context.initiatorNonce,
+      options: identityOptions(context),
+    };
+    this.#shim.send(context.exchangePair, message, context.tag);
+  }
+
+  sendI2(now: Instant, context: Context): void {
+    context.i2Sent += 1;
+    context.retransmitAt = this.#backOff(now, I2_TIMEOUT, context.i2Sent);
+    this.#shim.install(context);
+    this.#sendSecond(now, context);
+  }
+
+  sendI2bis(now: Instant, context: Context): void {
+    context.i2Sent += 1;
+    context.retransmitAt = this.#backOff(now, I2BIS_TIMEOUT, context.i2Sent);
+    this.#sendSecond(now, context);
+  }
+
+  /** The peer has our tag, so that its R2 was lost; but not once more for each of its packets. */
+  repeat(now: Instant, context: Context): void {
+    if (between(context.secondSentAt ?? now, now) >= REPETITION_INTERVAL) {
+      this.#sendSecond(now, context);
+    }
+  }
+
+  #sendSecond(now: Instant, context: Context): void {
+    const { proof, exchangePair, tag } = context;
+    if (proof === undefined) throw new Error("I2 and I2bis give back what R1 and R1bis gave");
+    if (context.secondSentAt === undefined) {
+      this.#shim.emit({ type: "watch", tag, on: true });
+    }
+    context.secondSentAt = now;
+    const common = {
+      initiatorContextTag: tag,
+      initiatorNonce: context.initiatorNonce,
+      responderNonce: proof.nonce,
+      options: this.#secondOptions(context, proof),
+    };
+    if (context.state === "I2-SENT") {
+      const message: I2 = { type: "I2", ...common };
+      return this.#shim.send(exchangePair, message, tag);
+    }
+    if (context.peerTag === undefined) throw new Error("I2bis needs CT(peer)");
+    const message: I2bis = { type: "I2bis", packetContextTag: context.peerTag, ...common };
+    this.#shim.send(exchangePair, message, tag);
+  }
+
+  #secondOptions(context: Context, { validator }: ResponderProof): Option[] {
+    return [
+      { name: "ResponderValidator", critical: false, validator },
+      ...identityOptions(context),
+      ...this.#ownOptions(context),
+    ];
+  }
+
+  /** Without a context: all that the responder keeps is in the validator (section 7.10). */
+  sendR1(now: Instant, arrival: AddressPair, initiatorNonce: number, input: ValidatorInput): void {
+    const { nonce, validator } = this.#shim.validator.create(now, input);
+    const message: R1 = {
+      type: "R1",
+      initiatorNonce,
+      responderNonce: nonce,
+      options: [{ name: "ResponderValidator", critical: false, validator }],
+    };
+    this.#shim.answer(now, arrival, message);
+  }
+
+  sendR1bis(now: Instant, arrival: AddressPair, packetTag: ContextTag): void {
+    const input = recoveryInput(packetTag, arrival);
+    const { nonce, validator } = this.#shim.validator.create(now, input);
+    const message: R1bis = {
+      type: "R1bis",
+      packetContextTag: packetTag,
+      responderNonce: nonce,
+      options: [{ name: "ResponderValidator", critical: false, validator }],
+    };
+    this.#shim.answer(now, arrival, message);
+  }
+
+  sendR2(context: Context, arrival: AddressPair, initiatorNonce: number): void {
+    const message: R2 = {
+      type: "R2",
+      responderContextTag: context.tag,
+      initiatorNonce,
+      options: this.#ownOptions(context),
+    };
+    this.#shim.send(arrival, message, context.tag);
+  }
+
+  /** Binary exponential back-off, then a factor of 0.5 to 1.5 (RFC 5533 section 14). */
+  #backOff(now: Instant, timeout: Duration, sent: number): Instant {
+    const nominal = scale(timeout, 2 ** (sent - 1));
+    return after(now, scale(nominal, this.#shim.random.between(0.5, 1.5)));
+  }
+
+  /** Our locators, and our Send Timeout where it isn't the default (RFC 5534 section 5.3). */
+  #ownOptions(context: Context): Option[] {
+    const { sendTimeout } = this.#shim.config;
+    const options = locatorOptions(context.offer, context.generation);
+    if (sendTimeout === SEND_TIMEOUT) return options;
+    const timeout = Math.max(1, Math.floor(sendTimeout / seconds(1)));
+    return [...options, { name: "KeepaliveTimeout", critical: false, timeout }];
+  }
+}
+
+/** What I1, I2 and I2bis need where addresses and FII zero don't name the context. */
+function identityOptions({ exchangePair, forkedInstance, ulids }: Context): Option[] {
+  const options: Option[] = [];
+  if (!samePair(exchangePair, ulids)) {
+    const { local: senderUlid, peer: receiverUlid } = ulids;
+    options.push({ name: "UlidPair", critical: false, senderUlid, receiverUlid });
+  }
+  if (forkedInstance !== 0) {
+    const identifier = forkedInstance;
+    options.push({ name: "ForkedInstanceIdentifier", critical: false, identifier });
+  }
+  return options;
+}
+
+/** What R1bis is bound to (RFC 5533 section 7.17.1). */
+export function recoveryInput(packetTag: ContextTag, arrival: AddressPair): ValidatorInput {
+  return {
+    exchange: "recovery",
+    packetTag,
+    initiatorLocator: arrival.peer,
+    responderLocator: arrival.local,
+  };
+}

@@ -1,0 +1,57 @@
+import { addressFromBytes } from "../wire/address.ts";
+import { decodePayloadHeader } from "../wire/payload-header.ts";
+import type { Context } from "./context.ts";
+import type { ContextTable } from "./context-table.ts";
+import { decodeQuoted } from "./errors.ts";
+import { samePair } from "./output.ts";
+
+const PARAMETER_PROBLEM = 4;
+const UNRECOGNIZED_NEXT_HEADER = 1;
+const ICMP_HEADER = 8;
+
+/**
+ * The context whose I1 an ICMPv6 error quotes as "unrecognized next header" (RFC 5533 section
+ * 7.8). Tag, nonce and addresses must be those of the I1, so that no stranger can forge it.
+ */
+export function findRefusedI1(bytes: Uint8Array, contexts: ContextTable): Context | undefined {
+  if (bytes[0] !== PARAMETER_PROBLEM || bytes[1] !== UNRECOGNIZED_NEXT_HEADER) return undefined;
+  const packet = bytes.subarray(ICMP_HEADER);
+  const message = decodeQuoted(packet);
+  if (message?.type !== "I1") return undefined;
+  const context = contexts.byTag(message.initiatorContextTag);
+  if (context?.initiatorNonce !== message.initiatorNonce) return undefined;
+  const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
+  return samePair(sent, context.exchangePair) ? context : undefined;
+}
+
+const DESTINATION_UNREACHABLE = 1;
+const TIME_EXCEEDED = 3;
+const PORT_UNREACHABLE = 4;
+const IPV6_HEADER = 40;
+const PAYLOAD_HEADER = 8;
+const SHIM6 = 140;
+
+/**
+ * The context whose current locator pair an ICMPv6 error calls dead (RFC 5533 section 8): by
+ * the peer's tag where payload was rewritten, by the ULIDs where it left as it was. Errors that
+ * another pair doesn't cure name none: Packet Too Big, port unreachable, parameter problem.
+ */
+export function findUndeliverable(bytes: Uint8Array, contexts: ContextTable): Context | undefined {
+  const [type, code] = bytes;
+  const curable =
+    (type === DESTINATION_UNREACHABLE && code !== PORT_UNREACHABLE) || type === TIME_EXCEEDED;
+  const packet = bytes.subarray(ICMP_HEADER);
+  if (!curable || packet.length < IPV6_HEADER + PAYLOAD_HEADER) return undefined;
+  const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
+  const context = packet[6] === SHIM6 ? byPeerTag(packet, contexts) : contexts.byUlids(sent, 0);
+  return context !== undefined && samePair(context.locators, sent) ? context : undefined;
+}
+
+function byPeerTag(packet: Uint8Array, contexts: ContextTable): Context | undefined {
+  const header = decodePayloadHeader(packet.subarray(IPV6_HEADER));
+  if (!header.ok) return undefined;
+  const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
+  return contexts
+    .byPeerTag(header.value.receiverContextTag)
+    .find((context) => samePair(context.locators, sent));
+}

@@ -1,0 +1,135 @@
+import type {
+  KeepaliveTimeoutOption,
+  Option,
+  UpdateAcknowledgement,
+  UpdateRequest,
+} from "../wire/message.ts";
+import type { LocalLocator } from "./config.ts";
+import type { Context } from "./context.ts";
+import { type Received, refuseLocators } from "./errors.ts";
+import {
+  acceptLocators,
+  listAndPreferences,
+  preferencesOption,
+  renewOffer,
+  sameAddresses,
+  sameOffer,
+} from "./locator-set.ts";
+import { MAX_UPDATE_TIMEOUT, UPDATE_TIMEOUT } from "./rfc5533.ts";
+import type { Shim } from "./shim.ts";
+import { after, type Duration, type Instant, scale, seconds } from "./time.ts";
+
+/** An Update Request that the peer hasn't acknowledged; at most one (RFC 5533 section 10.3). */
+export interface PendingUpdate {
+  readonly nonce: number;
+  readonly offer: readonly LocalLocator[];
+  readonly generation: number;
+  readonly options: readonly Option[];
+  readonly sent: number;
+  readonly retransmitAt: Instant;
+}
+
+/** Tells the peer of changes here, and takes those that it tells (RFC 5533 section 10). */
+export class LocatorUpdates {
+  readonly #shim: Shim;
+
+  constructor(shim: Shim) {
+    this.#shim = shim;
+  }
+
+  /** Our locators have changed: a newer request takes the place of one under way. */
+  handleLocalChange(now: Instant, context: Context): void {
+    const { security } = this.#shim.config;
+    const told = context.update?.offer ?? context.offer;
+    const offer = renewOffer(security, context.ulids.local, told, this.#shim.localLocators);
+    if (sameOffer(offer, told)) return;
+    if (sameAddresses(offer, context.offer)) {
+      // A host that never sent a list has no generation that preferences could name.
+      if (context.offer.length < 2) return;
+      const { generation } = context;
+      this.#request(now, context, offer, generation, [preferencesOption(offer, generation)]);
+    } else {
+      const generation = this.#shim.random.uint32();
+      this.#request(now, context, offer, generation, listAndPreferences(offer, generation));
+    }
+  }
+
+  /** The retransmission deadline has come; there is no end to it but the context's. */
+  handleTimeout(now: Instant, context: Context): void {
+    if (context.update !== undefined) this.#send(now, context, context.update);
+  }
+
+  /** Another pair carries packets now: what waits needn't wait longer. */
+  handleSwitch(now: Instant, context: Context): void {
+    this.handleTimeout(now, context);
+  }
+
+  /** RFC 5533 section 10.4; the caller has found the context and checked the addresses. */
+  handleRequest(now: Instant, context: Context, message: UpdateRequest, received: Received): void {
+    const { security } = this.#shim.config;
+    const known = { locators: context.peerLocators, generation: context.peerGeneration };
+    const taken = acceptLocators(security, context.ulids.peer, message.options, known);
+    if (!taken.ok) return refuseLocators(now, this.#shim, message.options, received, taken.error);
+    context.peerLocators = taken.value.locators;
+    context.peerGeneration = taken.value.generation;
+    const timeout = keepaliveTimeoutIn(message.options);
+    if (timeout !== undefined) context.keepaliveTimeout = timeout;
+    if (context.peerTag === undefined) return;
+    const acknowledgement: UpdateAcknowledgement = {
+      type: "UpdateAcknowledgement",
+      receiverContextTag: context.peerTag,
+      requestNonce: message.requestNonce,
+      options: [],
+    };
+    this.#shim.send(received.arrival, acknowledgement, context.tag);
+    context.reachability?.handleControlTraffic("in");
+    context.reachability?.handleLocatorsChanged(now);
+    const locators = taken.value.locators.map(({ address }) => address);
+    this.#shim.report(now, context, { event: "peer-locators-changed", locators });
+  }
+
+  /** RFC 5533 section 10.5. */
+  handleAcknowledgement(context: Context, { requestNonce }: UpdateAcknowledgement): void {
+    const { update } = context;
+    if (update?.nonce !== requestNonce) return this.#shim.counters.add("drop-wrong-nonce");
+    context.offer = update.offer;
+    context.generation = update.generation;
+    context.update = undefined;
+    context.reachability?.handleControlTraffic("in");
+  }
+
+  #request(
+    now: Instant,
+    context: Context,
+    offer: readonly LocalLocator[],
+    generation: number,
+    options: readonly Option[],
+  ): void {
+    const nonce = this.#shim.random.uint32();
+    this.#send(now, context, { nonce, offer, generation, options, sent: 0, retransmitAt: now });
+  }
+
+  #send(now: Instant, context: Context, update: PendingUpdate): void {
+    const sent = update.sent + 1;
+    const nominal = Math.min(UPDATE_TIMEOUT * 2 ** (sent - 1), MAX_UPDATE_TIMEOUT) as Duration;
+    const timeout = scale(nominal, this.#shim.random.between(0.5, 1.5));
+    context.update = { ...update, sent, retransmitAt: after(now, timeout) };
+    if (context.peerTag === undefined) return;
+    const message: UpdateRequest = {
+      type: "UpdateRequest",
+      receiverContextTag: context.peerTag,
+      requestNonce: update.nonce,
+      options: update.options,
+    };
+    this.#shim.send(context.locators, message, context.tag);
+    context.reachability?.handleControlTraffic("out");
+  }
+}
+
+/** The peer's Send Timeout, where it tells one (RFC 5534 section 5.3). */
+export function keepaliveTimeoutIn(options: readonly Option[]): Duration | undefined {
+  const option = options.find(
+    (candidate): candidate is KeepaliveTimeoutOption => candidate.name === "KeepaliveTimeout",
+  );
+  return option === undefined || option.timeout === 0 ? undefined : seconds(option.timeout);
+}

@@ -1,0 +1,114 @@
+import type { Address } from "../wire/address.ts";
+import type { ControlMessage } from "../wire/message.ts";
+import type { ContextTag } from "../wire/tag.ts";
+import type { Duration, Instant } from "./time.ts";
+import type { TrafficDirection } from "./traffic.ts";
+
+/** Two addresses seen from this host: a ULID pair or a locator pair. */
+export interface AddressPair {
+  readonly local: Address;
+  readonly peer: Address;
+}
+
+export function samePair(a: AddressPair, b: AddressPair): boolean {
+  return a.local === b.local && a.peer === b.peer;
+}
+
+/** The pair as a key of a Map. */
+export function pairKey(pair: AddressPair): string {
+  return `${pair.local} ${pair.peer}`;
+}
+
+/** What the core wants done. The driver takes these from `Endpoint.poll()` until none is left. */
+export type Output =
+  /** Send this control message (from the Shim6 header on) from `source` to `destination`. */
+  | {
+      readonly type: "send";
+      readonly source: Address;
+      readonly destination: Address;
+      readonly bytes: Uint8Array;
+      readonly message: ControlMessage;
+      readonly tag: ContextTag | undefined;
+    }
+  /** Payload tagged `tag` is to be restored to `ulids`, and the pair's payload be counted. */
+  | { readonly type: "set-context"; readonly tag: ContextTag; readonly ulids: AddressPair }
+  | { readonly type: "clear-context"; readonly tag: ContextTag }
+  /** Outbound payload of the ULID pair leaves on `locators` with the peer's tag. */
+  | { readonly type: "set-mapping"; readonly tag: ContextTag; readonly mapping: Mapping }
+  /** Outbound payload of the ULID pair leaves as it is: the null mapping. */
+  | { readonly type: "clear-mapping"; readonly tag: ContextTag }
+  /** While on, each inbound payload is reported at once by `handleInboundPayload`. */
+  | { readonly type: "watch"; readonly tag: ContextTag; readonly on: boolean }
+  /** Call `handleTraffic` with this context's snapshot. */
+  | { readonly type: "read-traffic"; readonly tag: ContextTag }
+  /** What went in `direction` so far is answered: `TrafficRecord.mark`. */
+  | {
+      readonly type: "mark-traffic";
+      readonly tag: ContextTag;
+      readonly direction: TrafficDirection;
+    }
+  /** The ULID pair may cross the trigger anew: count it from zero. */
+  | { readonly type: "arm-trigger"; readonly ulids: AddressPair }
+  | { readonly type: "event"; readonly event: ContextEvent };
+
+export interface Mapping {
+  readonly ulids: AddressPair;
+  readonly locators: AddressPair;
+  readonly peerTag: ContextTag;
+}
+
+/** Why a context started to look for another pair. */
+export type ExplorationCause =
+  | "send-timeout"
+  | "local-locator-lost"
+  | "peer-locator-lost"
+  | "icmp-error"
+  | "command";
+
+/** Why an attempt to establish a context ended (RFC 5533 sections 7.8 and 7.13 to 7.16). */
+export type FailureCause = "no-answer" | "no-support" | "rejected";
+
+/** A thing that happened to a context, for logs, monitors and tests. `at` is monotonic. */
+export type ContextEvent = {
+  readonly at: Instant;
+  /** Our context tag. */
+  readonly tag: ContextTag;
+  readonly ulids: AddressPair;
+} & (
+  | { readonly event: "established"; readonly locators: AddressPair; readonly peerTag: ContextTag }
+  | { readonly event: "failed"; readonly cause: FailureCause; readonly holdUntil: Instant }
+  | { readonly event: "exploring"; readonly cause: ExplorationCause }
+  | { readonly event: "inboundok" }
+  | { readonly event: "switched"; readonly from: AddressPair; readonly to: AddressPair }
+  | {
+      readonly event: "recovered";
+      readonly locators: AddressPair;
+      /** From the last payload or keepalive seen before the exploration to its start. */
+      readonly detection: Duration;
+      /** From the start of the exploration to Operational. */
+      readonly exploration: Duration;
+      readonly probesSent: number;
+      readonly probesReceived: number;
+    }
+  | { readonly event: "local-locators-changed"; readonly locators: readonly Address[] }
+  | { readonly event: "peer-locators-changed"; readonly locators: readonly Address[] }
+  | { readonly event: "closed"; readonly cause: "idle" | "command" | "confusion" }
+);
+
+/** What a context waits for; `Endpoint.pollTimeout()` returns the earliest. */
+export type DeadlineReason =
+  | "i1-retransmission"
+  | "i2-retransmission"
+  | "update-retransmission"
+  | "hold-down"
+  | "send-timeout"
+  | "keepalive"
+  | "probe"
+  /** No timer runs; payload may have started one by then. */
+  | "traffic-check";
+
+export interface Deadline {
+  readonly at: Instant;
+  readonly reason: DeadlineReason;
+  readonly tag: ContextTag | undefined;
+}

@@ -1,0 +1,376 @@
+import type { Keepalive, Probe, ProbeState } from "../wire/message.ts";
+import type { Context } from "./context.ts";
+import { SUSPICION_INTERVAL } from "./defaults.ts";
+import { Exploration } from "./exploration.ts";
+import {
+  type AddressPair,
+  type Deadline,
+  type DeadlineReason,
+  type ExplorationCause,
+  samePair,
+} from "./output.ts";
+import { choosePair, orderPairs, type PairCandidate } from "./pair-order.ts";
+import { REAP, type ReapEvent } from "./reap.ts";
+import { type ReapCheck, type ReapSpans, ReapTimers } from "./reap-timers.ts";
+import type { Shim } from "./shim.ts";
+import { between, type Instant, latest } from "./time.ts";
+import type { TrafficDirection, TrafficSnapshot } from "./traffic.ts";
+import type { ReapState } from "./view.ts";
+
+/** Something that happened to the context, to be handled with a fresh traffic snapshot. */
+interface Occurrence {
+  readonly event: ReapEvent;
+  readonly probe?: { readonly message: Probe; readonly arrival: AddressPair };
+  readonly cause?: ExplorationCause;
+  /** The pair that an exchange of I2bis or I2 with R2 has proven. */
+  readonly proven?: AddressPair;
+}
+
+/** What an exploration has cost so far, for its report. */
+interface Outage {
+  readonly lastHeard: Instant;
+  readonly startedAt: Instant;
+  readonly probesSent: number;
+  readonly probesReceived: number;
+}
+
+/** A few rounds at most: each timeout that is acted on stops or moves its timer. */
+const TIMEOUTS_PER_READING = 4;
+
+const PROBE_STATES: Readonly<Record<ReapState, ProbeState>> = {
+  Operational: "operational",
+  Exploring: "exploring",
+  InboundOk: "inboundok",
+};
+
+/**
+ * REAP for one ESTABLISHED context (RFC 5534). Whatever happens is queued until the data
+ * plane's snapshot is at hand (`handleTraffic`), so that timers that payload has started or
+ * stopped meanwhile are seen as they are.
+ */
+export class Reachability {
+  readonly #shim: Shim;
+  readonly #context: Context;
+  readonly #timers = new ReapTimers();
+  readonly #exploration = new Exploration();
+  readonly #occurrences: Occurrence[] = [];
+  #state: ReapState = "Operational";
+  #traffic: TrafficSnapshot | undefined;
+  #check: ReapCheck | undefined;
+  #heardAt: Instant;
+  #outage: Outage | undefined;
+  #suspectedAt: Instant | undefined;
+
+  probesSent = 0;
+  probesReceived = 0;
+  keepalivesSent = 0;
+  keepalivesReceived = 0;
+
+  constructor(now: Instant, shim: Shim, context: Context) {
+    this.#shim = shim;
+    this.#context = context;
+    this.#heardAt = now;
+    this.#requestTraffic();
+  }
+
+  get state(): ReapState {
+    return this.#state;
+  }
+
+  get traffic(): TrafficSnapshot | undefined {
+    return this.#traffic;
+  }
+
+  get deadline(): Deadline | undefined {
+    const candidates: { at: Instant; reason: DeadlineReason }[] = [];
+    if (this.#check !== undefined) candidates.push(this.#check);
+    const probe = this.#exploration.nextProbe;
+    if (probe !== undefined) candidates.push({ at: probe, reason: "probe" });
+    const [first, second] = candidates;
+    const next =
+      second !== undefined && first !== undefined && second.at < first.at ? second : first;
+    return next === undefined ? undefined : { ...next, tag: this.#context.tag };
+  }
+
+  handleProbe(message: Probe, arrival: AddressPair): void {
+    this.probesReceived += 1;
+    this.#enqueue({ event: `probe-${message.state}`, probe: { message, arrival } });
+  }
+
+  handleKeepalive(): void {
+    this.keepalivesReceived += 1;
+    this.#enqueue({ event: "keepalive" });
+  }
+
+  handleInboundPayload(): void {
+    // Only in Exploring does payload change the state; elsewhere the snapshot tells enough.
+    if (this.#state === "Exploring") this.#enqueue({ event: "payload-in" });
+  }
+
+  /** A control message other than Probe and Keepalive counts as payload (RFC 5534 section 6.1). */
+  handleControlTraffic(direction: TrafficDirection): void {
+    this.#enqueue({ event: direction === "in" ? "payload-in" : "payload-out" });
+  }
+
+  /** The instant of `deadline` has come. */
+  handleTimeout(): void {
+    this.#requestTraffic();
+  }
+
+  /** Ls(local), Ls(peer) or the state of a local locator has changed. */
+  handleLocatorsChanged(now: Instant): void {
+    if (this.#state !== "Operational") {
+      this.#exploration.restart(this.#orderedPairs());
+      this.#exploration.hasten(now);
+      return;
+    }
+    const { local, peer } = this.#context.locators;
+    const usable = this.#peers.some(({ address, broken }) => address === peer && !broken);
+    if (!this.#shim.isOperational(local)) this.explore("local-locator-lost");
+    else if (!usable) this.explore("peer-locator-lost");
+  }
+
+  /**
+   * The peer has made the context anew, and the exchange has proven `arrival` both ways: that
+   * ends an exploration. The peer's tag in our mapping has changed in any case.
+   */
+  handlePeerRenewed(arrival: AddressPair): void {
+    this.#enqueue({ event: "peer-renewed", proven: arrival });
+  }
+
+  /** Somebody says that the current pair is dead. It is tried first: it may not be true. */
+  handleSuspicion(now: Instant): void {
+    const last = this.#suspectedAt;
+    if (last !== undefined && between(last, now) < SUSPICION_INTERVAL) return;
+    this.#suspectedAt = now;
+    this.explore("icmp-error");
+  }
+
+  explore(cause: ExplorationCause): void {
+    this.#enqueue({ event: "explore", cause });
+  }
+
+  /** The answer to "read-traffic": handles what was queued, then whatever is due. */
+  handleTraffic(now: Instant, traffic: TrafficSnapshot): void {
+    this.#traffic = traffic;
+    for (const occurrence of this.#occurrences.splice(0)) this.#process(now, occurrence);
+    this.#runTimers(now);
+    const probeAt = this.#exploration.nextProbe;
+    if (probeAt !== undefined && probeAt <= now) this.#process(now, { event: "retransmission" });
+    this.#check = this.#timers.nextCheck(now, this.#state, this.#traffic, this.#spans);
+  }
+
+  #runTimers(now: Instant): void {
+    for (let i = 0; i < TIMEOUTS_PER_READING && this.#traffic !== undefined; i++) {
+      const timeout = this.#timers.due(now, this.#state, this.#traffic, this.#spans);
+      if (timeout === undefined) return;
+      if (timeout === "keepalive") {
+        this.#timers.keepaliveSent();
+        this.#sendKeepalive();
+      } else {
+        this.#process(now, { event: timeout, cause: "send-timeout" });
+      }
+    }
+  }
+
+  get #spans(): ReapSpans {
+    return {
+      sendTimeout: this.#context.sendTimeout,
+      keepaliveTimeout: this.#context.keepaliveTimeout,
+    };
+  }
+
+  #enqueue(occurrence: Occurrence): void {
+    this.#occurrences.push(occurrence);
+    this.#requestTraffic();
+  }
+
+  #requestTraffic(): void {
+    this.#shim.emit({ type: "read-traffic", tag: this.#context.tag });
+  }
+
+  /** One step of the table in reap.ts. */
+  #process(now: Instant, occurrence: Occurrence): void {
+    const before = this.#state;
+    const transition = REAP[occurrence.event][before];
+    const traffic = this.#traffic;
+    if (traffic === undefined) throw new Error("REAP ran without a traffic snapshot");
+    const sending = this.#timers.sendStart(before, traffic) !== undefined;
+    const keeping = this.#timers.keepaliveStart(before, traffic) !== undefined;
+    if (transition.next !== undefined) this.#state = transition.next;
+    this.#changeState(now, before, occurrence);
+    if (this.#timers.applySend(now, transition.sendTimer, sending)) this.#mark("out");
+    if (this.#timers.applyKeepalive(now, transition.keepaliveTimer, keeping)) this.#mark("in");
+    if (occurrence.event === "keepalive") this.#heardAt = now;
+    if (occurrence.probe !== undefined) this.#noteProbe(now, occurrence);
+    if (occurrence.proven !== undefined) this.#renew(now, before, occurrence.proven);
+    if (transition.message === "probe") this.#sendProbe(now, occurrence);
+    if (transition.message === "keepalive") this.#sendKeepalive();
+    if (this.#state === "Operational" && before !== "Operational") this.#finishOutage(now);
+  }
+
+  #mark(direction: TrafficDirection): void {
+    this.#shim.emit({ type: "mark-traffic", tag: this.#context.tag, direction });
+    if (this.#traffic === undefined) return;
+    const answered =
+      direction === "out" ? { firstUnansweredOut: undefined } : { firstUnansweredIn: undefined };
+    this.#traffic = { ...this.#traffic, ...answered };
+  }
+
+  #changeState(now: Instant, before: ReapState, occurrence: Occurrence): void {
+    if (before === this.#state) return;
+    if (before === "Operational") this.#beginOutage(now, occurrence.cause);
+    if (before === "Exploring") this.#watch(false);
+    if (this.#state === "Exploring") {
+      this.#watch(true);
+      this.#exploration.forgetReceived();
+      const cause = occurrence.cause ?? "send-timeout";
+      this.#shim.report(now, this.#context, { event: "exploring", cause });
+    }
+    if (this.#state === "InboundOk") {
+      if (before === "Exploring") this.#exploration.restart(this.#orderedPairs());
+      this.#shim.report(now, this.#context, { event: "inboundok" });
+    }
+  }
+
+  #watch(on: boolean): void {
+    this.#shim.emit({ type: "watch", tag: this.#context.tag, on });
+  }
+
+  #beginOutage(now: Instant, cause: ExplorationCause | undefined): void {
+    const lastIn = this.#traffic?.lastIn;
+    this.#outage = {
+      lastHeard: lastIn !== undefined && lastIn > this.#heardAt ? lastIn : this.#heardAt,
+      startedAt: now,
+      probesSent: this.probesSent,
+      probesReceived: this.probesReceived,
+    };
+    const pairs = this.#orderedPairs();
+    this.#exploration.begin(cause === "icmp-error" ? pairs.toReversed() : pairs);
+  }
+
+  #finishOutage(now: Instant): void {
+    this.#exploration.finish();
+    if (this.#outage === undefined) return;
+    const { lastHeard, startedAt, probesSent, probesReceived } = this.#outage;
+    this.#outage = undefined;
+    this.#shim.report(now, this.#context, {
+      event: "recovered",
+      locators: this.#context.locators,
+      detection: between(lastHeard, startedAt),
+      exploration: between(startedAt, now),
+      probesSent: this.probesSent - probesSent,
+      probesReceived: this.probesReceived - probesReceived,
+    });
+  }
+
+  /** Takes from a received probe what it tells about pairs. */
+  #noteProbe(now: Instant, { event, probe }: Occurrence): void {
+    if (probe === undefined) return;
+    this.#heardAt = now;
+    const [itself] = probe.message.sentProbes;
+    if (itself !== undefined) this.#exploration.recordReceived(itself);
+    const confirmed = this.#exploration
+      .confirmedBy(probe.message.receivedProbes)
+      .filter((pair) => this.#context.hasPair(pair));
+    for (const { peer } of confirmed) this.#context.reachable.add(peer);
+    if (event === "probe-exploring") return;
+    const { locators } = this.#context;
+    const chosen = choosePair(confirmed, locators, this.#locals, this.#peers);
+    if (chosen !== undefined && !samePair(chosen, locators)) this.#switchTo(now, chosen);
+  }
+
+  /** The peer's tag has changed; what was current stays so unless it was in doubt. */
+  #renew(now: Instant, before: ReapState, proven: AddressPair): void {
+    this.#heardAt = now;
+    const { locators } = this.#context;
+    const doubtful = before !== "Operational" || !this.#context.hasPair(locators);
+    if (doubtful && !samePair(proven, locators)) this.#switchTo(now, proven);
+    else this.applyMapping();
+  }
+
+  #switchTo(now: Instant, to: AddressPair): void {
+    const context = this.#context;
+    const from = context.locators;
+    context.locators = to;
+    context.switches += 1;
+    context.lastSwitchAt = now;
+    this.applyMapping();
+    this.#shim.report(now, context, { event: "switched", from, to });
+  }
+
+  /**
+   * Tells the data plane how payload leaves. Nothing of ours leaves on a context that the peer
+   * forked: which packets would be is its ULP's word, for its own direction (RFC 5533 section 4.2).
+   */
+  applyMapping(): void {
+    const { tag, ulids, locators, peerTag, forkedInstance } = this.#context;
+    if (forkedInstance !== 0 || peerTag === undefined) return;
+    if (samePair(locators, ulids)) this.#shim.emit({ type: "clear-mapping", tag });
+    else this.#shim.emit({ type: "set-mapping", tag, mapping: { ulids, locators, peerTag } });
+  }
+
+  #sendProbe(now: Instant, { event, probe }: Occurrence): void {
+    const { random } = this.#shim;
+    const pair = this.#probePair(probe?.arrival);
+    if (this.#state !== "Operational") {
+      if (event === "probe-exploring") this.#exploration.postpone(now, random);
+      else this.#exploration.schedule(now, random);
+    }
+    const receiverContextTag = this.#context.peerTag;
+    if (pair === undefined || receiverContextTag === undefined) return;
+    this.probesSent += 1;
+    const itself = {
+      source: pair.local,
+      destination: pair.peer,
+      nonce: random.uint32(),
+      data: 0,
+    };
+    const message: Probe = {
+      type: "Probe",
+      receiverContextTag,
+      state: PROBE_STATES[this.#state],
+      sentProbes: this.#exploration.recordSent(itself),
+      receivedProbes: this.#exploration.receivedReports,
+      options: [],
+    };
+    this.#shim.send(pair, message, this.#context.tag);
+  }
+
+  #probePair(arrival: AddressPair | undefined): AddressPair | undefined {
+    if (this.#state === "Operational") return this.#context.locators;
+    return arrival === undefined
+      ? this.#exploration.nextPair()
+      : this.#exploration.answerPair(arrival);
+  }
+
+  #sendKeepalive(): void {
+    const { peerTag, locators, tag } = this.#context;
+    if (peerTag === undefined) return;
+    this.keepalivesSent += 1;
+    const message: Keepalive = { type: "Keepalive", receiverContextTag: peerTag, options: [] };
+    this.#shim.send(locators, message, tag);
+  }
+
+  /** Locators of ours that the peer knows and that work at this moment. */
+  get #locals(): PairCandidate[] {
+    return this.#context.offer
+      .filter(({ address }) => this.#shim.isOperational(address))
+      .map(({ address, preference }) => ({ address, preference, broken: false }));
+  }
+
+  get #peers(): readonly PairCandidate[] {
+    return this.#context.peerLocators;
+  }
+
+  #orderedPairs(): AddressPair[] {
+    return orderPairs(this.#locals, this.#peers, this.#context.locators);
+  }
+
+  /** When the context was last of use, as far as the last reading tells. */
+  lastUsed(): Instant {
+    const { establishedAt, createdAt } = this.#context;
+    const { lastIn, lastOut } = this.#traffic ?? {};
+    return latest(establishedAt ?? createdAt, lastIn, lastOut);
+  }
+}

@@ -1,0 +1,106 @@
+import { encodeControl } from "../wire/control.ts";
+import type { ControlMessage } from "../wire/message.ts";
+import type { ContextTag } from "../wire/tag.ts";
+import type { EndpointConfig, LocalLocator } from "./config.ts";
+import type { Context } from "./context.ts";
+import { ContextTable } from "./context-table.ts";
+import { Counters } from "./counters.ts";
+import { ANSWERS_BURST, ANSWERS_PER_SECOND } from "./defaults.ts";
+import type { AddressPair, ContextEvent, Output } from "./output.ts";
+import { Random } from "./random.ts";
+import type { Instant } from "./time.ts";
+import { TokenBucket } from "./token-bucket.ts";
+import { Validator } from "./validator.ts";
+
+/** An event without what every event has in common. */
+export type EventDetails = ContextEvent extends infer Event
+  ? Event extends ContextEvent
+    ? Omit<Event, "at" | "tag" | "ulids">
+    : never
+  : never;
+
+/** What the parts of an endpoint share: the tables, and the way out. */
+export class Shim {
+  readonly config: EndpointConfig;
+  readonly random: Random;
+  readonly counters = new Counters();
+  readonly contexts = new ContextTable();
+  readonly validator: Validator;
+  /** The paper's table 2. */
+  localLocators: readonly LocalLocator[] = [];
+  /** For what is answered without a context: nobody can make us send without bound. */
+  readonly #answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
+  readonly #outputs: Output[] = [];
+  #taken = 0;
+
+  constructor(config: EndpointConfig) {
+    this.config = config;
+    this.random = new Random(config.random);
+    this.validator = new Validator(config.keyedHash, this.random);
+  }
+
+  emit(output: Output): void {
+    this.#outputs.push(output);
+  }
+
+  /** The oldest output not yet taken. */
+  take(): Output | undefined {
+    const output = this.#outputs[this.#taken];
+    if (output !== undefined) {
+      this.#taken += 1;
+      return output;
+    }
+    this.#outputs.length = 0;
+    this.#taken = 0;
+    return undefined;
+  }
+
+  /** Sends a control message over a locator pair. */
+  send(pair: AddressPair, message: ControlMessage, tag: ContextTag | undefined): void {
+    this.counters.add("control-sent");
+    const bytes = encodeControl(message);
+    this.emit({ type: "send", source: pair.local, destination: pair.peer, bytes, message, tag });
+  }
+
+  /** Answers a message that no context vouches for, within the rate for all such answers. */
+  answer(now: Instant, pair: AddressPair, message: ControlMessage): void {
+    if (this.#answers.take(now)) this.send(pair, message, undefined);
+    else this.counters.add("drop-rate-limit");
+  }
+
+  report(now: Instant, context: Context, details: EventDetails): void {
+    const { tag, ulids } = context;
+    this.emit({ type: "event", event: { at: now, tag, ulids, ...details } });
+  }
+
+  /** The address serves as a source at this moment. */
+  isOperational(address: string): boolean {
+    return this.localLocators.some((locator) => locator.address === address && locator.operational);
+  }
+
+  /** Makes the data plane know the context's tag. */
+  install(context: Context): void {
+    if (context.installed) return;
+    context.installed = true;
+    this.emit({ type: "set-context", tag: context.tag, ulids: context.ulids });
+  }
+
+  /** Makes the data plane forget the context, its mapping included. */
+  uninstall(context: Context): void {
+    if (!context.installed) return;
+    context.installed = false;
+    this.emit({ type: "clear-context", tag: context.tag });
+  }
+
+  /** Takes the context out of the table; its ULID pair may trigger a new one. */
+  forget(
+    now: Instant,
+    context: Context,
+    cause: "idle" | "command" | "confusion" | undefined,
+  ): void {
+    this.uninstall(context);
+    this.contexts.remove(context);
+    this.emit({ type: "arm-trigger", ulids: context.ulids });
+    if (cause !== undefined) this.report(now, context, { event: "closed", cause });
+  }
+}

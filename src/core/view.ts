@@ -1,0 +1,61 @@
+import type { Address } from "../wire/address.ts";
+import type { ContextTag } from "../wire/tag.ts";
+import type { AddressPair, Deadline } from "./output.ts";
+import type { Instant } from "./time.ts";
+import type { TrafficSnapshot } from "./traffic.ts";
+
+/** RFC 5533 section 6.2. A context in IDLE has no state at the host, and is in no list. */
+export type ContextState =
+  | "IDLE"
+  | "I1-SENT"
+  | "I2-SENT"
+  | "I2BIS-SENT"
+  | "ESTABLISHED"
+  | "E-FAILED"
+  | "NO-SUPPORT";
+
+/** RFC 5534 section 6. */
+export type ReapState = "Operational" | "Exploring" | "InboundOk";
+
+/** One row of the paper's table 3, with what RFC 5533 section 6.1 adds. */
+export interface PeerLocatorView {
+  readonly address: Address;
+  /** The verification method octet from the Locator List; `undefined` for the bare ULID. */
+  readonly method: number | undefined;
+  readonly preference: number;
+  /** Known to be broken (RFC 5533 section 5.15.3). */
+  readonly broken: boolean;
+  /** Probed: the peer answered there since the list came. */
+  readonly reachable: boolean;
+}
+
+/** A read-only look at one context: the paper's table 1. */
+export interface ContextView {
+  readonly tag: ContextTag;
+  readonly state: ContextState;
+  /** `undefined` unless the state is ESTABLISHED. */
+  readonly reapState: ReapState | undefined;
+  readonly ulids: AddressPair;
+  readonly locators: AddressPair;
+  readonly forkedInstance: number;
+  readonly peerTag: ContextTag | undefined;
+  readonly localLocators: readonly {
+    readonly address: Address;
+    readonly preference: number;
+    readonly operational: boolean;
+  }[];
+  readonly peerLocators: readonly PeerLocatorView[];
+  readonly initiator: boolean;
+  readonly createdAt: Instant;
+  readonly establishedAt: Instant | undefined;
+  readonly lastSwitchAt: Instant | undefined;
+  readonly switches: number;
+  readonly probesSent: number;
+  readonly probesReceived: number;
+  readonly keepalivesSent: number;
+  readonly keepalivesReceived: number;
+  /** As of the last reading; the data plane has newer figures. */
+  readonly traffic: TrafficSnapshot | undefined;
+  /** What the context waits for. */
+  readonly next: Deadline | undefined;
+}

@@ -1,0 +1,229 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { SecurityMode } from "../../src/core/config.ts";
+import { DeadlineQueue } from "../../src/core/deadline-queue.ts";
+import { ESTABLISHMENT } from "../../src/core/establishment.ts";
+import { acceptLocators, locatorOptions, offerLocators } from "../../src/core/locator-set.ts";
+import { choosePair, orderPairs } from "../../src/core/pair-order.ts";
+import { Random } from "../../src/core/random.ts";
+import { instant } from "../../src/core/time.ts";
+import { Validator } from "../../src/core/validator.ts";
+import type { Option } from "../../src/wire/message.ts";
+import { contextTag } from "../../src/wire/tag.ts";
+import { hmac, seededRandom } from "./support/random.ts";
+import { address } from "./support/world.ts";
+
+describe("DeadlineQueue", () => {
+  test("gives back items in the order of their latest deadlines, whatever was set before", () => {
+    const settings = fc.array(
+      fc.tuple(
+        fc.integer({ min: 0, max: 20 }),
+        fc.option(fc.integer({ min: 0, max: 1000 }), { nil: undefined }),
+      ),
+    );
+    fc.assert(
+      fc.property(settings, (sequence) => {
+        const queue = new DeadlineQueue<number>();
+        const expected = new Map<number, number>();
+        for (const [item, at] of sequence) {
+          queue.set(item, at === undefined ? undefined : instant(at));
+          if (at === undefined) expected.delete(item);
+          else expected.set(item, at);
+        }
+        const order: number[] = [];
+        for (let top = queue.peek(); top !== undefined; top = queue.peek()) {
+          expect(top.at).toBe(expected.get(top.item));
+          order.push(top.at);
+          expect(queue.popDue(top.at)).toBe(top.item);
+        }
+        expect(order).toEqual([...expected.values()].sort((a, b) => a - b));
+      }),
+    );
+  });
+
+  test("holds back what isn't due", () => {
+    const queue = new DeadlineQueue<string>();
+    queue.set("later", instant(10));
+    expect(queue.popDue(instant(9.99))).toBeUndefined();
+    expect(queue.popDue(instant(10))).toBe("later");
+    expect(queue.popDue(instant(11))).toBeUndefined();
+  });
+});
+
+describe("Random", () => {
+  test("tags have 47 bits, nonces 32, and spans stay within their bounds", () => {
+    const random = new Random(seededRandom(5));
+    for (let i = 0; i < 10_000; i++) {
+      expect(random.tag()).toBeLessThan(2 ** 47);
+      expect(random.uint32()).toBeLessThan(2 ** 32);
+      const value = random.between(0.5, 1.5);
+      expect(value >= 0.5 && value < 1.5).toBe(true);
+    }
+  });
+
+  test("the highest octets make the highest tag and nonce", () => {
+    const random = new Random((length) => new Uint8Array(length).fill(0xff));
+    expect(random.tag()).toBe(2 ** 47 - 1);
+    expect(random.uint32()).toBe(2 ** 32 - 1);
+  });
+});
+
+describe("Validator (RFC 5533 section 7.10.1)", () => {
+  const input = {
+    exchange: "establishment" as const,
+    initiatorTag: contextTag(0x7edcba987654),
+    initiatorUlid: address("2001:db8:a::1"),
+    responderUlid: address("2001:db8:b::1"),
+    initiatorLocator: address("2001:db8:a::1"),
+    responderLocator: address("2001:db8:b::1"),
+    forkedInstance: 0,
+  };
+
+  test("accepts its own for at least VALIDATOR_MIN_LIFETIME and at most twice that", () => {
+    const validator = new Validator(hmac, new Random(seededRandom(6)));
+    for (let start = 0; start < 1_500_000; start += 7_919) {
+      const { nonce, validator: proof } = validator.create(instant(start), input);
+      const accepted = (age: number): boolean =>
+        validator.check(instant(start + age), nonce, proof, input);
+      expect(accepted(0)).toBe(true);
+      expect(accepted(29_999)).toBe(true);
+      expect(accepted(60_000)).toBe(false);
+    }
+  });
+
+  test("binds every field, the nonce and the length", () => {
+    const validator = new Validator(hmac, new Random(seededRandom(6)));
+    const { nonce, validator: proof } = validator.create(instant(0), input);
+    const changes = [
+      { initiatorTag: contextTag(1) },
+      { initiatorUlid: address("2001:db8:a::2") },
+      { responderUlid: address("2001:db8:b::2") },
+      { initiatorLocator: address("2001:db8:aa::1") },
+      { responderLocator: address("2001:db8:bb::1") },
+      { forkedInstance: 1 },
+    ];
+    for (const change of changes) {
+      expect(validator.check(instant(1), nonce, proof, { ...input, ...change })).toBe(false);
+    }
+    expect(validator.check(instant(1), nonce ^ 1, proof, input)).toBe(false);
+    expect(validator.check(instant(1), nonce, proof.subarray(1), input)).toBe(false);
+    expect(validator.check(instant(1), nonce, new Uint8Array(), input)).toBe(false);
+  });
+});
+
+describe("pair order (decision 16)", () => {
+  const candidate = (text: string, preference = 0, broken = false) => ({
+    address: address(text),
+    preference,
+    broken,
+  });
+  const locals = [
+    candidate("2001:db8:a1::1"),
+    candidate("2001:db8:a2::1", 1),
+    candidate("2001:db8:a3::1", 2),
+  ];
+  const peers = [candidate("2001:db8:b1::1"), candidate("2001:db8:b2::1", 1, true)];
+  const failed = { local: address("2001:db8:a1::1"), peer: address("2001:db8:b1::1") };
+
+  test("has every pair once, those that share nothing with the failed one first, itself last", () => {
+    const pairs = orderPairs(locals, peers, failed);
+    expect(pairs).toHaveLength(6);
+    expect(new Set(pairs.map((pair) => JSON.stringify(pair))).size).toBe(6);
+    const shared = pairs.map(
+      ({ local, peer }) => Number(local === failed.local) + Number(peer === failed.peer),
+    );
+    expect(shared).toEqual([...shared].sort((a, b) => a - b));
+    expect(pairs.at(-1)).toEqual(failed);
+  });
+
+  test("leaves out pairs of different scope", () => {
+    expect(orderPairs([candidate("fe80::1")], peers, failed)).toEqual([]);
+    expect(orderPairs(locals, [candidate("ff02::1")], failed)).toEqual([]);
+  });
+
+  test("of working pairs the current one stays, else the most preferred is chosen", () => {
+    const other = { local: address("2001:db8:a3::1"), peer: address("2001:db8:b1::1") };
+    const better = { local: address("2001:db8:a2::1"), peer: address("2001:db8:b1::1") };
+    expect(choosePair([other, failed], failed, locals, peers)).toEqual(failed);
+    expect(choosePair([other, better], failed, locals, peers)).toEqual(better);
+    expect(choosePair([], failed, locals, peers)).toBeUndefined();
+    expect(choosePair([failed], failed, locals.slice(1), peers)).toBeUndefined();
+  });
+});
+
+describe("locator lists", () => {
+  const ulid = address("2001:db8:a1::1");
+  const locals = [
+    { address: address("2001:db8:a2::1"), preference: 3, operational: true },
+    { address: ulid, preference: 5, operational: true },
+    { address: address("2001:db8:a3::1"), preference: 1, operational: false },
+  ];
+
+  test("an offer has the ULID first, then what works, by preference", () => {
+    expect(offerLocators("unverified", ulid, locals).map((locator) => locator.address)).toEqual([
+      ulid,
+      address("2001:db8:a2::1"),
+    ]);
+    expect(offerLocators("verified", ulid, locals).map((locator) => locator.address)).toEqual([
+      ulid,
+    ]);
+  });
+
+  test("what one end offers the other accepts, with preferences", () => {
+    const offer = offerLocators("unverified", ulid, locals);
+    expect(acceptLocators("unverified", ulid, locatorOptions(offer, 7))).toEqual({
+      ok: true,
+      value: {
+        generation: 7,
+        locators: [
+          { address: ulid, method: 201, preference: 5, broken: false },
+          { address: address("2001:db8:a2::1"), method: 201, preference: 3, broken: false },
+        ],
+      },
+    });
+  });
+
+  test("methods that need a proof, preferences of another generation or number, and long lists are refused", () => {
+    const list = (methods: number[], generation = 1) => ({
+      name: "LocatorList" as const,
+      critical: false,
+      generation,
+      locators: methods.map((method, i) => ({ address: address(`2001:db8::${i + 1}`), method })),
+    });
+    const preferences = (count: number, generation = 1) => ({
+      name: "LocatorPreferences" as const,
+      critical: false,
+      generation,
+      elementLength: 1,
+      elements: Array.from({ length: count }, () => ({ flags: 0 })),
+    });
+    const fault = (security: SecurityMode, ...options: Option[]) => {
+      const accepted = acceptLocators(security, ulid, options);
+      return accepted.ok ? "accepted" : [accepted.error.code, accepted.error.offset];
+    };
+    expect(fault("unverified", list([201, 1]))).toEqual([2, 10]);
+    expect(fault("unverified", list([2]))).toEqual([2, 9]);
+    expect(fault("verified", list([201]))).toEqual([2, 9]);
+    expect(fault("unverified", list(new Array(17).fill(201)))).toEqual([2, 25]);
+    expect(fault("unverified", list([201]), preferences(1, 2))).toEqual([3, 4]);
+    expect(fault("unverified", list([201]), preferences(2))).toEqual([4, 2]);
+    expect(fault("unverified", list([201]), preferences(1))).toBe("accepted");
+  });
+});
+
+describe("the establishment table", () => {
+  test("leads to IDLE only by forgetting, and to ESTABLISHED only by adopting the peer's state", () => {
+    for (const row of Object.values(ESTABLISHMENT)) {
+      for (const { next, actions } of Object.values(row)) {
+        expect(next === "IDLE").toBe(actions.includes("forget"));
+        expect(next !== "ESTABLISHED" || actions.includes("adopt")).toBe(true);
+      }
+    }
+  });
+
+  test("leaves ESTABLISHED only for R1bis (RFC 5533 appendix B)", () => {
+    for (const [event, row] of Object.entries(ESTABLISHMENT)) {
+      expect(row.ESTABLISHED?.next).toBe(event === "r1bis" ? "I2BIS-SENT" : undefined);
+    }
+  });
+});

@@ -1,0 +1,298 @@
+import type { EndpointConfig, LocalLocator } from "../../../src/core/config.ts";
+import { Endpoint } from "../../../src/core/endpoint.ts";
+import type { AddressPair, ContextEvent, Mapping } from "../../../src/core/output.ts";
+import {
+  after,
+  type Duration,
+  type Instant,
+  instant,
+  milliseconds,
+  minutes,
+  seconds,
+} from "../../../src/core/time.ts";
+import { TrafficRecord } from "../../../src/core/traffic.ts";
+import { type Address, parseAddress } from "../../../src/wire/address.ts";
+import type { ControlMessage } from "../../../src/wire/message.ts";
+import type { ContextTag } from "../../../src/wire/tag.ts";
+import { hmac, seededRandom } from "./random.ts";
+
+export function address(text: string): Address {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(`not an address: ${text}`);
+  return parsed;
+}
+
+/** A packet on its way: a control message, or payload with the tag that it carries. */
+export interface Packet {
+  readonly source: Address;
+  readonly destination: Address;
+  readonly control?: { readonly bytes: Uint8Array; readonly message: ControlMessage };
+  readonly payload?: { readonly tag: ContextTag | undefined };
+}
+
+/** What went out, for tests to look at. */
+export interface Sent extends Packet {
+  readonly at: Instant;
+  readonly lost: boolean;
+}
+
+interface Task {
+  readonly at: Instant;
+  readonly order: number;
+  readonly run: (now: Instant) => void;
+}
+
+/** A network without sleep: hosts, one delay for all paths, and a rule that loses packets. */
+export class World {
+  now = instant(1_000_000);
+  delay: Duration = milliseconds(10);
+  /** True for a packet that the network loses. */
+  loses: (packet: Packet) => boolean = () => false;
+  readonly hosts: Host[] = [];
+  readonly sent: Sent[] = [];
+  readonly #tasks: Task[] = [];
+  #order = 0;
+
+  host(
+    seed: number,
+    locators: readonly (string | LocalLocator)[],
+    options: Partial<EndpointConfig> = {},
+  ): Host {
+    const host = new Host(this, seed, locators.map(toLocator), options);
+    this.hosts.push(host);
+    return host;
+  }
+
+  at(at: Instant, run: (now: Instant) => void): void {
+    this.#tasks.push({ at, order: this.#order++, run });
+  }
+
+  in(span: Duration, run: (now: Instant) => void): void {
+    this.at(after(this.now, span), run);
+  }
+
+  transmit(packet: Packet): void {
+    const lost = this.loses(packet);
+    this.sent.push({ ...packet, at: this.now, lost });
+    if (lost) return;
+    this.in(this.delay, () => {
+      const receiver = this.hosts.find((host) => host.owns(packet.destination));
+      receiver?.receive(packet);
+    });
+  }
+
+  /** Runs everything that is due until `span` from now has passed. */
+  run(span: Duration): void {
+    const end = after(this.now, span);
+    for (;;) {
+      const next = this.#next();
+      if (next === undefined || next.at > end) break;
+      this.now = next.at > this.now ? next.at : this.now;
+      next.run(this.now);
+    }
+    this.now = end;
+  }
+
+  /** Control messages that left, as "type" or "type/state", oldest first. */
+  get messages(): string[] {
+    return this.sent.flatMap(({ control }) =>
+      control === undefined ? [] : [nameOf(control.message)],
+    );
+  }
+
+  #next(): { at: Instant; run: (now: Instant) => void } | undefined {
+    const task = this.#tasks.reduce<Task | undefined>(
+      (first, candidate) =>
+        first === undefined ||
+        candidate.at < first.at ||
+        (candidate.at === first.at && candidate.order < first.order)
+          ? candidate
+          : first,
+      undefined,
+    );
+    const timers = this.hosts.flatMap((host) => {
+      const deadline = host.endpoint.pollTimeout();
+      return deadline === undefined
+        ? []
+        : [{ at: deadline.at, run: (now: Instant) => host.timeout(now) }];
+    });
+    const timer = timers.sort((a, b) => a.at - b.at)[0];
+    if (task !== undefined && (timer === undefined || task.at <= timer.at)) {
+      this.#tasks.splice(this.#tasks.indexOf(task), 1);
+      return task;
+    }
+    return timer;
+  }
+}
+
+export function nameOf(message: ControlMessage): string {
+  return message.type === "Probe" ? `Probe/${message.state}` : message.type;
+}
+
+function toLocator(locator: string | LocalLocator): LocalLocator {
+  if (typeof locator !== "string") return locator;
+  return { address: address(locator), preference: 0, operational: true };
+}
+
+/** A driver with a data plane of Maps: what the daemon and a real plane do, without packets. */
+export class Host {
+  readonly endpoint: Endpoint;
+  readonly events: ContextEvent[] = [];
+  readonly delivered: { readonly at: Instant; readonly ulids: AddressPair }[] = [];
+  readonly records = new Map<ContextTag, TrafficRecord>();
+  readonly mappings = new Map<ContextTag, Mapping>();
+  readonly watched = new Set<ContextTag>();
+  readonly armed: AddressPair[] = [];
+  readonly #ulids = new Map<ContextTag, AddressPair>();
+  readonly #world: World;
+  readonly #addresses = new Set<Address>();
+  locators: readonly LocalLocator[];
+
+  constructor(
+    world: World,
+    seed: number,
+    locators: readonly LocalLocator[],
+    options: Partial<EndpointConfig>,
+  ) {
+    this.#world = world;
+    this.locators = locators;
+    this.endpoint = new Endpoint({
+      security: "unverified",
+      sendTimeout: seconds(15),
+      contextIdleTimeout: minutes(10),
+      maxContexts: 1000,
+      random: seededRandom(seed),
+      keyedHash: hmac,
+      ...options,
+    });
+    this.setLocators(locators);
+  }
+
+  owns(candidate: Address): boolean {
+    return this.#addresses.has(candidate);
+  }
+
+  setLocators(locators: readonly LocalLocator[]): void {
+    this.locators = locators;
+    for (const locator of locators) this.#addresses.add(locator.address);
+    this.endpoint.handleLocalLocators(this.#world.now, locators);
+    this.drain();
+  }
+
+  /** Takes one locator out of operation, or back into it. */
+  setOperational(text: string, operational: boolean): void {
+    const target = address(text);
+    this.setLocators(
+      this.locators.map((locator) =>
+        locator.address === target ? { ...locator, operational } : locator,
+      ),
+    );
+  }
+
+  open(local: string, peer: string): boolean {
+    const opened = this.endpoint.open(this.#world.now, {
+      local: address(local),
+      peer: address(peer),
+    });
+    this.drain();
+    return opened;
+  }
+
+  command(run: (endpoint: Endpoint, now: Instant) => void): void {
+    run(this.endpoint, this.#world.now);
+    this.drain();
+  }
+
+  timeout(now: Instant): void {
+    this.endpoint.handleTimeout(now);
+    this.drain();
+  }
+
+  /** An application sends one packet between two ULIDs. */
+  send(ulids: AddressPair): void {
+    const [tag, mapping] =
+      [...this.mappings].find(([, { ulids: mapped }]) => same(mapped, ulids)) ?? [];
+    const context = tag ?? this.#tagOf(ulids);
+    if (context !== undefined) this.records.get(context)?.out(this.#world.now, 100);
+    const { local, peer } = mapping?.locators ?? ulids;
+    this.#world.transmit({ source: local, destination: peer, payload: { tag: mapping?.peerTag } });
+  }
+
+  receive({ source, destination, control, payload }: Packet): void {
+    const { now } = this.#world;
+    if (control !== undefined) this.endpoint.handleControl(now, source, destination, control.bytes);
+    if (payload !== undefined)
+      this.#receivePayload(now, { local: destination, peer: source }, payload.tag);
+    this.drain();
+  }
+
+  drain(): void {
+    for (let output = this.endpoint.poll(); output !== undefined; output = this.endpoint.poll()) {
+      this.#carryOut(output);
+    }
+  }
+
+  #carryOut(output: NonNullable<ReturnType<Endpoint["poll"]>>): void {
+    switch (output.type) {
+      case "send": {
+        const { source, destination, bytes, message } = output;
+        return this.#world.transmit({ source, destination, control: { bytes, message } });
+      }
+      case "set-context":
+        this.#ulids.set(output.tag, output.ulids);
+        this.records.set(output.tag, new TrafficRecord());
+        return;
+      case "clear-context":
+        this.#ulids.delete(output.tag);
+        this.records.delete(output.tag);
+        this.mappings.delete(output.tag);
+        this.watched.delete(output.tag);
+        return;
+      case "set-mapping":
+        this.mappings.set(output.tag, output.mapping);
+        return;
+      case "clear-mapping":
+        this.mappings.delete(output.tag);
+        return;
+      case "watch":
+        if (output.on) this.watched.add(output.tag);
+        else this.watched.delete(output.tag);
+        return;
+      case "read-traffic": {
+        const record = this.records.get(output.tag);
+        if (record) this.endpoint.handleTraffic(this.#world.now, output.tag, record.snapshot);
+        return;
+      }
+      case "mark-traffic":
+        return this.records.get(output.tag)?.mark(output.direction);
+      case "arm-trigger":
+        this.armed.push(output.ulids);
+        return;
+      case "event":
+        this.events.push(output.event);
+        return;
+    }
+  }
+
+  #receivePayload(now: Instant, pair: AddressPair, tag: ContextTag | undefined): void {
+    const context = tag ?? this.#tagOf(pair);
+    const ulids = tag === undefined ? pair : this.#ulids.get(tag);
+    if (ulids === undefined || (tag !== undefined && context === undefined)) {
+      if (tag !== undefined) this.endpoint.handleUnknownTag(now, pair.peer, pair.local, tag);
+      return;
+    }
+    this.delivered.push({ at: now, ulids });
+    if (context === undefined) return;
+    this.records.get(context)?.in(now, 100);
+    if (this.watched.has(context))
+      this.endpoint.handleInboundPayload(now, context, tag !== undefined);
+  }
+
+  #tagOf(ulids: AddressPair): ContextTag | undefined {
+    return [...this.#ulids].find(([, known]) => same(known, ulids))?.[0];
+  }
+}
+
+function same(a: AddressPair, b: AddressPair): boolean {
+  return a.local === b.local && a.peer === b.peer;
+}
