@@ -1,0 +1,151 @@
+/**
+ * The C library through koffi: the only foreign calls of the project. A typed array passes as a
+ * pointer to its octets, without a copy. Structures are laid out by hand for 64-bit little-endian
+ * Linux, which x86-64 and arm64 share.
+ */
+import { endianness } from "node:os";
+import koffi from "koffi";
+import { SystemError } from "./system-error.ts";
+
+if (koffi.sizeof("void *") !== 8 || endianness() !== "LE") {
+  throw new Error("L3SHIM needs a 64-bit little-endian machine (x86-64 or arm64)");
+}
+
+/** The C library that Node itself is linked with, be it glibc or musl. */
+const libc = koffi.load(null);
+
+// koffi has no ssize_t; `long` has its size.
+const calls = {
+  socket: libc.func("int socket(int family, int type, int protocol)"),
+  bind: libc.func("int bind(int fd, const void *address, uint32_t length)"),
+  setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *v, uint32_t n)"),
+  send: libc.func("long send(int fd, const void *data, size_t length, int flags)"),
+  recv: libc.func("long recv(int fd, void *data, size_t length, int flags)"),
+  sendmsg: libc.func("long sendmsg(int fd, const void *message, int flags)"),
+  recvmmsg: libc.func("int recvmmsg(int fd, void *v, unsigned int n, int flags, void *timeout)"),
+  close: libc.func("int close(int fd)"),
+  setns: libc.func("int setns(int fd, int type)"),
+};
+
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const SOCK_RAW = 3;
+export const SOL_SOCKET = 1;
+const MSG_TRUNC = 0x20;
+
+const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+const CLONE_NEWNET = 0x40000000;
+const EAGAIN = 11;
+
+/**
+ * Opens a non-blocking socket that child processes do not inherit.
+ * @param purpose completes "cannot …" in an error
+ */
+export function openSocket(
+  family: number,
+  type: number,
+  protocol: number,
+  purpose: string,
+): number {
+  const fd: number = calls.socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+  if (fd < 0) throw new SystemError(purpose, "socket", koffi.errno());
+  return fd;
+}
+
+/** Binds to a socket address in the kernel's layout. */
+export function bindSocket(fd: number, address: Uint8Array, purpose: string): void {
+  if (calls.bind(fd, address, address.length) < 0) {
+    throw new SystemError(purpose, "bind", koffi.errno());
+  }
+}
+
+/** Sets an option to a 32-bit number, or to octets in the kernel's layout. */
+export function setSocketOption(
+  fd: number,
+  level: number,
+  name: number,
+  value: number | Uint8Array,
+  purpose: string,
+): void {
+  const bytes = typeof value === "number" ? new Int32Array([value]) : value;
+  if (calls.setsockopt(fd, level, name, bytes, bytes.byteLength) < 0) {
+    throw new SystemError(purpose, "setsockopt", koffi.errno());
+  }
+}
+
+/**
+ * Asks for socket buffers of this many octets. Beyond net.core.{r,w}mem_max that takes
+ * CAP_NET_ADMIN; without it the kernel's maximum has to do, which is why this never fails.
+ */
+export function growSocketBuffers(fd: number, receive: number, send: number): void {
+  const sizes = [
+    { size: receive, force: SO_RCVBUFFORCE, plain: SO_RCVBUF },
+    { size: send, force: SO_SNDBUFFORCE, plain: SO_SNDBUF },
+  ];
+  for (const { size, force, plain } of sizes) {
+    const value = new Int32Array([size]);
+    if (calls.setsockopt(fd, SOL_SOCKET, force, value, 4) === 0) continue;
+    calls.setsockopt(fd, SOL_SOCKET, plain, value, 4);
+  }
+}
+
+/** Sends the first `length` octets as one message. */
+export function sendBytes(fd: number, bytes: Uint8Array, length: number, purpose: string): void {
+  if (calls.send(fd, bytes, length, 0) < 0) throw new SystemError(purpose, "send", koffi.errno());
+}
+
+/** Receives one message; its whole length even where `bytes` is shorter, `undefined` if none waits. */
+export function receiveBytes(fd: number, bytes: Uint8Array, purpose: string): number | undefined {
+  const length: number = calls.recv(fd, bytes, bytes.length, MSG_TRUNC);
+  if (length >= 0) return length;
+  const errno = koffi.errno();
+  if (errno === EAGAIN) return undefined;
+  throw new SystemError(purpose, "recv", errno);
+}
+
+/** Sends what a `struct msghdr` describes. All memory that it points to must be held by the caller. */
+export function sendMessage(fd: number, header: Uint8Array, purpose: string): void {
+  if (calls.sendmsg(fd, header, 0) < 0) throw new SystemError(purpose, "sendmsg", koffi.errno());
+}
+
+/** Fills up to `count` elements of a `struct mmsghdr` vector; how many, 0 when nothing waits. */
+export function receiveMessages(
+  fd: number,
+  vector: Uint8Array,
+  count: number,
+  purpose: string,
+): number {
+  const received: number = calls.recvmmsg(fd, vector, count, 0, null);
+  if (received >= 0) return received;
+  const errno = koffi.errno();
+  if (errno === EAGAIN) return 0;
+  throw new SystemError(purpose, "recvmmsg", errno);
+}
+
+export function closeDescriptor(fd: number): void {
+  if (calls.close(fd) < 0) throw new SystemError("close a descriptor", "close", koffi.errno());
+}
+
+/**
+ * Moves the calling thread to a network namespace. Sockets stay in the namespace that they were
+ * opened in, so that one process can hold sockets of several.
+ * @param fd an open /run/netns/NAME or /proc/PID/ns/net
+ */
+export function enterNetworkNamespace(fd: number): void {
+  if (calls.setns(fd, CLONE_NEWNET) < 0) {
+    throw new SystemError("enter a network namespace", "setns", koffi.errno());
+  }
+}
+
+/**
+ * Where the octets lie, for structures that hold pointers. The garbage collector does not see
+ * such pointers: the caller must keep a reference to `bytes` for as long as the kernel may use it.
+ */
+export function addressOf(bytes: Uint8Array): bigint {
+  return koffi.address(bytes);
+}
