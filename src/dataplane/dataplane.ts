@@ -1,0 +1,88 @@
+import type { AddressPair, Mapping } from "../core/output.ts";
+import type { Duration, Instant } from "../core/time.ts";
+import type { TrafficDirection, TrafficSnapshot } from "../core/traffic.ts";
+import type { Address } from "../wire/address.ts";
+import type { ContextTag } from "../wire/tag.ts";
+
+/**
+ * The contract between the core and whatever moves the packets. Both planes meet one
+ * compliance suite (test/netns/dataplane-compliance.ts).
+ *
+ * A plane counts the payload of each context that {@link setContext} named: packets of the
+ * ULID pair without the payload extension header, and packets with it that carry the tag.
+ * For every other pair of global unicast addresses it counts until the trigger, once.
+ */
+export interface DataPlane {
+  readonly name: "nfqueue" | "ebpf";
+
+  /**
+   * Takes the hooks, and first removes what an earlier run left behind.
+   * @throws DataPlaneError naming what is missing and the remedy.
+   */
+  open(events: DataPlaneEvents): Promise<void>;
+
+  /** Removes everything the plane added to the host. Safe to call twice. */
+  close(): Promise<void>;
+
+  /** Sends a control message (from the Shim6 header on) between two addresses. */
+  sendControl(source: Address, destination: Address, bytes: Uint8Array): void;
+
+  /** Inbound: payload with `tag` gets `ulids` back. Starts this context's traffic record. */
+  setContext(tag: ContextTag, ulids: AddressPair): void;
+  /** Inbound payload with `tag` is unknown from now on; drops its mapping and record too. */
+  clearContext(tag: ContextTag): void;
+
+  /** Outbound payload of `mapping.ulids` leaves on `mapping.locators` with the peer's tag. */
+  setMapping(tag: ContextTag, mapping: Mapping): void;
+  /** Outbound payload leaves unchanged: the null mapping. */
+  clearMapping(tag: ContextTag): void;
+
+  /** While on, every inbound payload of the context raises `inboundPayload` at once. */
+  watch(tag: ContextTag, on: boolean): void;
+
+  /** `undefined` when no such context was set. */
+  traffic(tag: ContextTag): TrafficSnapshot | undefined;
+  markTraffic(tag: ContextTag, direction: TrafficDirection): void;
+
+  /** Counts the ULID pair from zero, so that it can cross the trigger again. */
+  armTrigger(ulids: AddressPair): void;
+
+  /** Packets dropped or passed over by the plane, by reason; only ever grows. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** What a plane reports. `now` is the monotonic clock's time of the packet. */
+export interface DataPlaneEvents {
+  /** The ULID pair crossed the trigger. Raised once until `armTrigger`. */
+  trigger(now: Instant, ulids: AddressPair): void;
+  /** A Shim6 control message (P=0) for this host; `bytes` from the Shim6 header on, owned by the callee. */
+  control(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void;
+  /** Payload whose tag no context has (dropped by the plane). */
+  unknownTag(now: Instant, source: Address, destination: Address, tag: ContextTag): void;
+  /** Payload of a watched context; `tagged` when it carried the payload extension header. */
+  inboundPayload(now: Instant, tag: ContextTag, tagged: boolean): void;
+  /** An ICMPv6 error about something that we sent; `bytes` from the ICMPv6 header on. */
+  icmpError(now: Instant, source: Address, bytes: Uint8Array): void;
+  /** The plane cannot go on; the daemon must stop with this error. */
+  failed(error: Error): void;
+}
+
+/** When deferred context establishment starts (the paper: 50 packets). */
+export interface TriggerPolicy {
+  /** Packets of the pair, both directions together; 1 or more. */
+  readonly packets: number;
+  /** Traffic seen for this long triggers too, whatever the count; `undefined` for never. */
+  readonly age: Duration | undefined;
+}
+
+/** The host lacks something that the plane needs. */
+export class DataPlaneError extends Error {
+  override readonly name = "DataPlaneError";
+  /** What to do about it, as a sentence. */
+  readonly remedy: string;
+
+  constructor(message: string, remedy: string, options?: ErrorOptions) {
+    super(message, options);
+    this.remedy = remedy;
+  }
+}

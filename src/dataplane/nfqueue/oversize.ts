@@ -1,0 +1,106 @@
+import type { OutgoingMessage } from "../../linux/raw-socket.ts";
+import { MAX_MESSAGE_LENGTH } from "../../linux/raw-socket.ts";
+import { addressFromBytes } from "../../wire/address.ts";
+import { buildPacketTooBig } from "../../wire/icmp6.ts";
+import {
+  DESTINATION_OFFSET,
+  IPV6_HEADER_LENGTH,
+  NEXT_HEADER_OFFSET,
+  PROTOCOL_FRAGMENT,
+  SOURCE_OFFSET,
+} from "../../wire/ipv6.ts";
+import { addPayloadHeader } from "../../wire/payload.ts";
+import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
+import type { ActiveMapping } from "./context-table.ts";
+import type { PlaneCounters } from "./counters.ts";
+import { fragmentPacket } from "./fragmentation.ts";
+
+const PROTOCOL_TCP = 6;
+/** No ULP goes below this (RFC 8200 section 5). */
+const MINIMUM_MTU = 1280;
+
+/** How the plane sends what no verdict can carry. Both may throw what the system says. */
+export interface OversizeSockets {
+  sendShim6(message: OutgoingMessage): void;
+  sendIcmp(message: OutgoingMessage): void;
+  warn(message: string): void;
+}
+
+/**
+ * Packets between ULIDs that the payload header makes larger than the path's MTU. The route of
+ * the ULID pair tells the ULP about the 8 octets, so that these are the exception: segments
+ * that were queued before the switch, a path MTU that has just fallen, large datagrams.
+ */
+export class Oversize {
+  readonly #sockets: OversizeSockets;
+  readonly #counters: PlaneCounters;
+  #identification: number;
+
+  /** @param identification the first one for fragments: 32 bits that nobody can guess */
+  constructor(sockets: OversizeSockets, counters: PlaneCounters, identification: number) {
+    this.#sockets = sockets;
+    this.#counters = counters;
+    this.#identification = identification;
+  }
+
+  /**
+   * The fragments in which the packet is to leave; none when it must not, and then a Packet Too
+   * Big told its sender. TCP never leaves in fragments, unless the path cannot carry 1288
+   * octets: less than 1280 is no MTU for a ULP. What the kernel would have cut up, or what
+   * already fills the ULP's own idea of the MTU, must be fragmented here.
+   */
+  fit(packet: Uint8Array, mapping: ActiveMapping): Uint8Array[] {
+    const mtu = mapping.pathMtu - PAYLOAD_HEADER_LENGTH;
+    if (packet[NEXT_HEADER_OFFSET] !== PROTOCOL_TCP || mtu < MINIMUM_MTU) {
+      const limit = Math.min(mtu, IPV6_HEADER_LENGTH + MAX_MESSAGE_LENGTH - PAYLOAD_HEADER_LENGTH);
+      this.#identification = (this.#identification + 1) >>> 0;
+      const fragments = fragmentPacket(packet, limit, this.#identification);
+      if (fragments.ok && areSendable(fragments.value)) {
+        this.#counters.add("fragmented");
+        return fragments.value;
+      }
+    }
+    this.#counters.add("drop-too-big");
+    this.#sendPacketTooBig(packet, Math.max(mtu, MINIMUM_MTU));
+    return [];
+  }
+
+  /** Sends one fragment on the mapping's locators, with the payload header. */
+  sendFragment(fragment: Uint8Array, mapping: ActiveMapping): void {
+    const { localLocator, peerLocator } = mapping;
+    const { locators, peerTag } = mapping.mapping;
+    const rewritten = addPayloadHeader(fragment, localLocator, peerLocator, peerTag);
+    if (!rewritten.ok) return this.#counters.add("drop-outbound-malformed");
+    this.#send("a fragment", () =>
+      this.#sockets.sendShim6({
+        source: locators.local,
+        destination: locators.peer,
+        bytes: rewritten.value.subarray(IPV6_HEADER_LENGTH),
+      }),
+    );
+  }
+
+  /** To the ULID from itself: so it needs no route but the loopback's. */
+  #sendPacketTooBig(packet: Uint8Array, mtu: number): void {
+    const ulid = packet.subarray(SOURCE_OFFSET, DESTINATION_OFFSET);
+    const address = addressFromBytes(ulid);
+    const bytes = buildPacketTooBig(ulid, ulid, mtu, packet);
+    this.#send("a Packet Too Big", () =>
+      this.#sockets.sendIcmp({ source: address, destination: address, bytes }),
+    );
+  }
+
+  #send(what: string, send: () => void): void {
+    try {
+      send();
+    } catch (error) {
+      this.#counters.add("send-failed");
+      this.#sockets.warn(`${what} did not leave: ${(error as Error).message}`);
+    }
+  }
+}
+
+/** The raw socket sends no extension headers in front of the Shim6 header. */
+function areSendable(fragments: readonly Uint8Array[]): boolean {
+  return fragments.length === 1 || fragments[0]?.[NEXT_HEADER_OFFSET] === PROTOCOL_FRAGMENT;
+}

@@ -1,0 +1,196 @@
+import { randomBytes } from "node:crypto";
+import type { AddressPair, Mapping } from "../../core/output.ts";
+import type { Instant } from "../../core/time.ts";
+import type { TrafficDirection, TrafficSnapshot } from "../../core/traffic.ts";
+import type { OutgoingMessage } from "../../linux/raw-socket.ts";
+import { ADDRESS_LENGTH, type Address, addressToBytes } from "../../wire/address.ts";
+import type { ContextTag } from "../../wire/tag.ts";
+import {
+  type DataPlane,
+  DataPlaneError,
+  type DataPlaneEvents,
+  type TriggerPolicy,
+} from "../dataplane.ts";
+import { type PlaneContext, PlaneContextTable, pairOctets } from "./context-table.ts";
+import { PlaneCounters } from "./counters.ts";
+import { type HookSettings, Hooks } from "./hooks.ts";
+import { Observer } from "./observer.ts";
+import { Oversize } from "./oversize.ts";
+import { Rewriter } from "./rewriter.ts";
+import { LINUX, type PlaneSystem } from "./system.ts";
+import { TriggerTable } from "./trigger-table.ts";
+
+/** From the 12.8 s that TCP waits after some 10 s without an answer to its first 200 ms. */
+const BACKOFF_STEPS = 6;
+
+export interface NfqueueOptions extends HookSettings {
+  readonly trigger: TriggerPolicy;
+  /** Gets what went wrong and can be borne. */
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * The data plane of the paper: netfilter queues packets to user space, where they are
+ * rewritten. In the null mapping, where there is nothing to rewrite, packets do not wait: the
+ * kernel tells of them in batches (NFLOG).
+ */
+export class NfqueueDataPlane implements DataPlane {
+  readonly name = "nfqueue";
+  readonly #options: NfqueueOptions;
+  readonly #system: PlaneSystem;
+  readonly #contexts = new PlaneContextTable();
+  readonly #counters = new PlaneCounters();
+  readonly #trigger: TriggerTable;
+  #hooks: Hooks | undefined;
+
+  constructor(options: NfqueueOptions, system = LINUX) {
+    this.#options = options;
+    this.#system = system;
+    this.#trigger = new TriggerTable(options.trigger);
+  }
+
+  get counters(): Readonly<Record<string, number>> {
+    return {
+      ...this.#counters.values,
+      "queue-overrun": this.#hooks?.overruns ?? 0,
+      unobserved: this.#hooks?.unobserved ?? 0,
+    };
+  }
+
+  async open(events: DataPlaneEvents): Promise<void> {
+    const now = (): Instant => this.#system.now();
+    const observer = new Observer(this.#contexts, this.#trigger, events);
+    const rewriter = new Rewriter({
+      contexts: this.#contexts,
+      events,
+      counters: this.#counters,
+      oversize: this.#createOversize(),
+    });
+    this.#hooks = await Hooks.open(
+      this.#options,
+      {
+        observe: (packets) => observer.handleBatch(now(), packets),
+        rewrite: (packets, verdicts) => rewriter.handleBatch(now(), packets, verdicts),
+        control: ({ source, destination, bytes }) =>
+          events.control(now(), source, destination, bytes),
+        icmpError: ({ source, bytes }) => events.icmpError(now(), source, bytes),
+        failed: (error) => events.failed(error),
+      },
+      this.#system,
+    );
+  }
+
+  async close(): Promise<void> {
+    const hooks = this.#hooks;
+    this.#hooks = undefined;
+    await hooks?.close();
+  }
+
+  sendControl(source: Address, destination: Address, bytes: Uint8Array): void {
+    if (this.#hooks === undefined) {
+      throw new DataPlaneError("the data plane is closed", "Send only between open and close.");
+    }
+    this.#hooks.sendShim6({ source, destination, bytes });
+  }
+
+  setContext(tag: ContextTag, ulids: AddressPair): void {
+    this.clearContext(tag);
+    this.#contexts.set(tag, ulids);
+  }
+
+  clearContext(tag: ContextTag): void {
+    const context = this.#contexts.delete(tag);
+    if (context !== undefined) this.#unmap(context);
+  }
+
+  setMapping(tag: ContextTag, mapping: Mapping): void {
+    const context = this.#contexts.get(tag);
+    if (context === undefined) return;
+    const { local, peer } = mapping.locators;
+    const before = context.mapping?.pathMtu ?? Number.POSITIVE_INFINITY;
+    context.mapping = {
+      mapping,
+      localLocator: addressToBytes(local),
+      peerLocator: addressToBytes(peer),
+      pathMtu: this.#map(mapping) ?? before,
+    };
+    this.#hastenTcp(context);
+  }
+
+  clearMapping(tag: ContextTag): void {
+    const context = this.#contexts.get(tag);
+    if (context !== undefined) this.#unmap(context);
+  }
+
+  watch(tag: ContextTag, on: boolean): void {
+    const context = this.#contexts.get(tag);
+    if (context !== undefined) context.watched = on;
+  }
+
+  traffic(tag: ContextTag): TrafficSnapshot | undefined {
+    return this.#contexts.get(tag)?.traffic.snapshot;
+  }
+
+  markTraffic(tag: ContextTag, direction: TrafficDirection): void {
+    this.#contexts.get(tag)?.traffic.mark(direction);
+  }
+
+  armTrigger(ulids: AddressPair): void {
+    this.#trigger.arm(pairOctets(ulids), 0, ADDRESS_LENGTH);
+  }
+
+  /** The path's MTU; `undefined` when the host has no route between the locators (any more). */
+  #map(mapping: Mapping): number | undefined {
+    return this.#tolerate(() => this.#hooks?.map(mapping));
+  }
+
+  /** Another context of the same ULIDs may have carried the pair before, and does so again. */
+  #unmap(context: PlaneContext): void {
+    if (context.mapping === undefined) return;
+    context.mapping = undefined;
+    const pair = pairOctets(context.ulids);
+    const other = this.#contexts.byPair(pair, 0, ADDRESS_LENGTH)?.mapping;
+    if (other === undefined) this.#tolerate(() => this.#hooks?.unmap(context.ulids));
+    else this.#map(other.mapping);
+    this.#hastenTcp(context);
+  }
+
+  /** A locator may have gone since the core decided: it will hear of that and decide anew. */
+  #tolerate<Value>(action: () => Value): Value | undefined {
+    try {
+      return action();
+    } catch (error) {
+      this.#counters.add("route-failed");
+      this.#options.warn((error as Error).message);
+      return undefined;
+    }
+  }
+
+  /**
+   * Once the packets leave on the new pair, TCP need not wait for a retransmission timer that
+   * has backed off while the old pair was dead. Each hint takes back one step.
+   */
+  #hastenTcp(context: PlaneContext): void {
+    const { localUlid, peerUlid, mapping, ulids } = context;
+    const hooks = this.#hooks;
+    void hooks?.settled().then(() => {
+      if (hooks !== this.#hooks || context.mapping !== mapping) return;
+      const hints = context.flows.retransmissionHints(localUlid, peerUlid);
+      const { local } = ulids;
+      for (let step = 0; step < BACKOFF_STEPS; step++) {
+        for (const bytes of hints) {
+          this.#tolerate(() => hooks.sendIcmp({ source: local, destination: local, bytes }));
+        }
+      }
+    });
+  }
+
+  #createOversize(): Oversize {
+    const sockets = {
+      sendShim6: (message: OutgoingMessage) => this.#hooks?.sendShim6(message),
+      sendIcmp: (message: OutgoingMessage) => this.#hooks?.sendIcmp(message),
+      warn: this.#options.warn,
+    };
+    return new Oversize(sockets, this.#counters, randomBytes(4).readUInt32BE());
+  }
+}

@@ -1,0 +1,220 @@
+import type { Instant } from "../../core/time.ts";
+import type { QueuedPacket, Verdicts } from "../../linux/queue.ts";
+import { addressFromBytes } from "../../wire/address.ts";
+import {
+  findQuotedPayload,
+  ICMP_PACKET_TOO_BIG,
+  type QuotedPayload,
+  translateIcmpError,
+} from "../../wire/icmp6.ts";
+import {
+  DESTINATION_OFFSET,
+  IPV6_HEADER_LENGTH,
+  NEXT_HEADER_OFFSET,
+  PROTOCOL_FRAGMENT,
+  PROTOCOL_ICMPV6,
+  SOURCE_OFFSET,
+} from "../../wire/ipv6.ts";
+import { addPayloadHeader, findPayloadHeader, removePayloadHeader } from "../../wire/payload.ts";
+import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
+import type { ContextTag } from "../../wire/tag.ts";
+import type { DataPlaneEvents } from "../dataplane.ts";
+import type { ActiveMapping, PlaneContext, PlaneContextTable } from "./context-table.ts";
+import type { PlaneCounters } from "./counters.ts";
+import { HOOK_LOCAL_OUT } from "./observer.ts";
+import type { Oversize } from "./oversize.ts";
+import { Reassembler } from "./reassembly.ts";
+import { LOCATOR_MARK } from "./ulid-routes.ts";
+
+/** RFC 8200 section 5. */
+const MINIMUM_MTU = 1280;
+const SCRATCH_LENGTH = 65_536 + IPV6_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH;
+
+/** What the rewriter needs of the rest of the plane. */
+export interface RewriterOptions {
+  readonly contexts: PlaneContextTable;
+  readonly events: DataPlaneEvents;
+  readonly counters: PlaneCounters;
+  readonly oversize: Oversize;
+}
+
+/**
+ * Handles the rewrite queue: outbound packets of mapped ULID pairs, inbound packets with the
+ * payload extension header, and ICMPv6 errors about packets that left with it.
+ */
+export class Rewriter {
+  readonly #contexts: PlaneContextTable;
+  readonly #events: DataPlaneEvents;
+  readonly #counters: PlaneCounters;
+  readonly #oversize: Oversize;
+  readonly #reassembler = new Reassembler();
+  /** Verdicts copy their packet, so that one array serves for all. */
+  readonly #scratch = new Uint8Array(SCRATCH_LENGTH);
+
+  constructor(options: RewriterOptions) {
+    this.#contexts = options.contexts;
+    this.#events = options.events;
+    this.#counters = options.counters;
+    this.#oversize = options.oversize;
+  }
+
+  handleBatch(now: Instant, packets: readonly QueuedPacket[], verdicts: Verdicts): void {
+    for (const packet of packets) {
+      if (packet.hook === HOOK_LOCAL_OUT) this.#outbound(now, packet, verdicts);
+      else this.#inbound(now, packet, verdicts);
+    }
+  }
+
+  #outbound(now: Instant, queued: QueuedPacket, verdicts: Verdicts): void {
+    const { id, payload: packet } = queued;
+    const context = this.#contexts.byPair(packet, SOURCE_OFFSET, DESTINATION_OFFSET);
+    const mapping = context?.mapping;
+    if (context === undefined || mapping === undefined) {
+      // The null mapping: the rule for this pair is on its way out.
+      context?.traffic.out(now, packet.length);
+      this.#counters.add("passed-unmapped");
+      return verdicts.accept(id);
+    }
+    if (packet.length + PAYLOAD_HEADER_LENGTH > mapping.pathMtu) {
+      return this.#outboundOversize(now, queued, context, mapping, verdicts);
+    }
+    const rewritten = this.#addHeader(packet, mapping);
+    if (rewritten === undefined) return verdicts.drop(id);
+    context.traffic.out(now, packet.length);
+    context.flows.note(packet);
+    verdicts.replace(id, rewritten, queued.mark | LOCATOR_MARK);
+  }
+
+  #addHeader(packet: Uint8Array, mapping: ActiveMapping): Uint8Array | undefined {
+    const { localLocator, peerLocator } = mapping;
+    const { peerTag } = mapping.mapping;
+    const rewritten = addPayloadHeader(packet, localLocator, peerLocator, peerTag, this.#scratch);
+    if (rewritten.ok) return rewritten.value;
+    this.#counters.add("drop-outbound-malformed");
+    return undefined;
+  }
+
+  /**
+   * The first fragment takes the packet's own way, so that connection tracking confirms it; the
+   * others are sent beside it.
+   */
+  #outboundOversize(
+    now: Instant,
+    { id, mark, payload: packet }: QueuedPacket,
+    context: PlaneContext,
+    mapping: ActiveMapping,
+    verdicts: Verdicts,
+  ): void {
+    const [first, ...others] = this.#oversize.fit(packet, mapping);
+    const rewritten = first && this.#addHeader(first, mapping);
+    if (rewritten === undefined) return verdicts.drop(id);
+    context.traffic.out(now, packet.length);
+    verdicts.replace(id, rewritten, mark | LOCATOR_MARK);
+    for (const fragment of others) this.#oversize.sendFragment(fragment, mapping);
+  }
+
+  #inbound(now: Instant, queued: QueuedPacket, verdicts: Verdicts): void {
+    const { id, payload: packet } = queued;
+    if (packet[NEXT_HEADER_OFFSET] === PROTOCOL_ICMPV6) {
+      return this.#icmpError(id, packet, verdicts);
+    }
+    if (packet[NEXT_HEADER_OFFSET] !== PROTOCOL_FRAGMENT) {
+      return this.#inboundShim6(now, queued, packet, verdicts);
+    }
+    // Not as we send it, but a Fragment header in front is what other implementations may do.
+    const whole = this.#reassemble(now, id, packet, verdicts);
+    if (whole !== undefined) this.#inboundShim6(now, queued, whole, verdicts);
+  }
+
+  /** @param packet what the queue gave, or the whole of which that was the last fragment */
+  #inboundShim6(
+    now: Instant,
+    { id, mark }: QueuedPacket,
+    packet: Uint8Array,
+    verdicts: Verdicts,
+  ): void {
+    const header = findPayloadHeader(packet);
+    if (!header.ok) {
+      if (header.error === "no-payload-header") {
+        this.#counters.add("passed-control");
+        return verdicts.replace(id, packet);
+      }
+      this.#counters.add("drop-inbound-malformed");
+      return verdicts.drop(id);
+    }
+    const { tag, nextHeader } = header.value;
+    const context = this.#contexts.get(tag);
+    if (context === undefined) {
+      this.#counters.add("drop-unknown-tag");
+      verdicts.drop(id);
+      return this.#raiseUnknownTag(now, packet, tag);
+    }
+    // Whatever the addresses: payload is demultiplexed by tag alone (RFC 5533 section 12.4).
+    const { peerUlid, localUlid } = context;
+    const restored = removePayloadHeader(packet, peerUlid, localUlid, this.#scratch);
+    if (!restored.ok) {
+      this.#counters.add("drop-inbound-malformed");
+      return verdicts.drop(id);
+    }
+    context.traffic.in(now, restored.value.length);
+    const whole =
+      nextHeader === PROTOCOL_FRAGMENT
+        ? this.#reassemble(now, id, restored.value, verdicts)
+        : restored.value;
+    // The mark tells it from packets that are still to be counted.
+    if (whole !== undefined) verdicts.replace(id, whole, mark | LOCATOR_MARK);
+    if (context.watched) this.#events.inboundPayload(now, tag, true);
+  }
+
+  #raiseUnknownTag(now: Instant, packet: Uint8Array, tag: ContextTag): void {
+    const source = addressFromBytes(packet, SOURCE_OFFSET);
+    const destination = addressFromBytes(packet, DESTINATION_OFFSET);
+    this.#events.unknownTag(now, source, destination, tag);
+  }
+
+  /** The whole packet with its last fragment; `undefined` when the verdict is given already. */
+  #reassemble(
+    now: Instant,
+    id: number,
+    packet: Uint8Array,
+    verdicts: Verdicts,
+  ): Uint8Array | undefined {
+    const reassembly = this.#reassembler.add(now, packet);
+    switch (reassembly.kind) {
+      case "whole":
+        this.#counters.add("reassembled");
+        return reassembly.packet;
+      case "not-a-fragment":
+        return packet;
+      case "bad":
+        this.#counters.add("drop-fragment");
+        verdicts.drop(id);
+        return undefined;
+      case "held":
+        verdicts.drop(id);
+        return undefined;
+    }
+  }
+
+  /** An error about a rewritten packet is shown to the ULP as one about its own packet. */
+  #icmpError(id: number, packet: Uint8Array, verdicts: Verdicts): void {
+    const quoted = findQuotedPayload(packet);
+    const context = quoted.ok ? this.#findQuoted(quoted.value) : undefined;
+    const translated = context && translateIcmpError(packet, context.localUlid, context.peerUlid);
+    if (!quoted.ok || context?.mapping === undefined || !translated?.ok) {
+      this.#counters.add("passed-icmp-error");
+      return verdicts.accept(id);
+    }
+    const { type, parameter: mtu } = quoted.value.error;
+    if (type === ICMP_PACKET_TOO_BIG && mtu >= MINIMUM_MTU) {
+      context.mapping.pathMtu = Math.min(context.mapping.pathMtu, mtu);
+    }
+    this.#counters.add("translated-icmp-error");
+    verdicts.replace(id, translated.value);
+  }
+
+  #findQuoted({ tag, error }: QuotedPayload): PlaneContext | undefined {
+    const peerLocator = addressFromBytes(error.packetInError, DESTINATION_OFFSET);
+    return this.#contexts.byPeerTag(tag, peerLocator);
+  }
+}

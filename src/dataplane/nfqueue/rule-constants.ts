@@ -1,0 +1,18 @@
+/** What the rules of all commands have in common. */
+
+/** Multicast and link-local: neither observed nor rewritten. */
+export const NOT_UNICAST = "fe00::/7";
+
+/** Multicast listener discovery, neighbour discovery, MLDv2 (RFC 4443, 2710, 4861, 3810). */
+export const LINK_ICMP_TYPES: readonly number[] = [130, 131, 132, 133, 134, 135, 136, 137, 143];
+
+/** Errors in which a router or the peer may quote a packet of ours (RFC 4443). */
+export const ICMP_ERROR_TYPES: readonly number[] = [1, 2, 3, 4];
+
+/**
+ * Packets a second of one pair in one direction that the plane is told of, and how many at once
+ * before that. The others pass untold and uncounted: at such rates some say as much as all, at
+ * a fraction of the cost.
+ */
+export const OBSERVED_RATE = 2000;
+export const OBSERVED_BURST = 2000;

@@ -1,0 +1,191 @@
+import type { AddressPair } from "../../core/output.ts";
+import type { RunCommand } from "./command.ts";
+import {
+  ICMP_ERROR_TYPES,
+  LINK_ICMP_TYPES,
+  NOT_UNICAST,
+  OBSERVED_BURST,
+  OBSERVED_RATE,
+} from "./rule-constants.ts";
+import type { RewriteSettings, RuleCommand } from "./rules.ts";
+import { LOCATOR_MARK } from "./ulid-routes.ts";
+
+const CHAIN_PREFIX = "l3shim-";
+const COMMENT = "-m comment --comment l3shim";
+/** As ip6tables-save prints it. */
+const SAVED_COMMENT = "--comment l3shim ";
+const PAYLOAD = `${CHAIN_PREFIX}payload`;
+const ICMP_ERRORS = `${CHAIN_PREFIX}icmp-errors`;
+const MAPPED = `${CHAIN_PREFIX}mapped`;
+const OBSERVE = `${CHAIN_PREFIX}observe`;
+const REWRITE = `${CHAIN_PREFIX}rewrite`;
+const OUTPUT_ENTRY = `OUTPUT ${COMMENT} -j ${MAPPED}`;
+
+/** Longer packets (octets) are super-packets of offload, or jumbo frames in a data centre. */
+const LONGEST_PACKET = 9216;
+
+/**
+ * u32 reads 4 octets at an offset from the IPv6 header: Next Header of the packet (6), the
+ * octet with the P bit in a Shim6 header right behind it (42).
+ */
+const SHIM6_NOT_FIRST = '-m u32 ! --u32 "3&0xFF=0x8C"';
+const SHIM6_PAYLOAD = '-m u32 --u32 "3&0xFF=0x8C&&39&0x80=0x80"';
+/** Next Header of the packet that an ICMPv6 error quotes (54), and its P bit (90). */
+const QUOTES_PAYLOAD = '-m u32 --u32 "51&0xFF=0x8C&&87&0x80=0x80"';
+const QUOTES_EXTENSION = '-m u32 --u32 "51&0xFF=0,43,60"';
+const LOCAL = "-m addrtype --dst-type LOCAL";
+
+/**
+ * Chains of our own in the tables raw and mangle. Each change is one run of ip6tables-restore,
+ * so that it is quick and atomic for its table.
+ */
+export class Ip6tablesRules implements RuleCommand {
+  readonly name: string;
+  readonly #run: RunCommand;
+  #mappedPairs = 0;
+
+  /** @param command "ip6tables", or one variant of it */
+  constructor(command: string, run: RunCommand) {
+    this.name = command;
+    this.#run = run;
+  }
+
+  async installObserving(group: number): Promise<void> {
+    await this.#restore(observeScript(group));
+  }
+
+  async installRewriting(settings: RewriteSettings): Promise<void> {
+    await this.#restore(rewriteScript(settings));
+  }
+
+  /** Without mapped pairs no rule stands in the way of what leaves. */
+  async changeMapped(
+    added: readonly AddressPair[],
+    removed: readonly AddressPair[],
+  ): Promise<void> {
+    const before = this.#mappedPairs;
+    const after = before + added.length - removed.length;
+    const rule = ({ local, peer }: AddressPair): string =>
+      `${MAPPED} -s ${local} -d ${peer} -g ${REWRITE}`;
+    await this.#restore([
+      "*mangle",
+      ...removed.map((pair) => `-D ${rule(pair)}`),
+      ...added.map((pair) => `-A ${rule(pair)}`),
+      ...(before === 0 && after > 0 ? [`-I ${OUTPUT_ENTRY}`] : []),
+      ...(before > 0 && after === 0 ? [`-D ${OUTPUT_ENTRY}`] : []),
+      "COMMIT",
+    ]);
+    this.#mappedPairs = after;
+  }
+
+  async remove(): Promise<void> {
+    const script = removalScript(await this.#run([`${this.name}-save`], ""));
+    if (script.length > 0) await this.#restore(script);
+  }
+
+  async #restore(lines: readonly string[]): Promise<void> {
+    await this.#run([`${this.name}-restore`, "--noflush", "-w", "5"], `${lines.join("\n")}\n`);
+  }
+}
+
+/**
+ * There is no rate for each pair here that would not drop packets when its table is full: so
+ * only the super-packets of all pairs together have one.
+ */
+function observeScript(group: number): string[] {
+  const log = `-j NFLOG --nflog-group ${group}`;
+  const rate = `-m limit --limit ${OBSERVED_RATE}/second --limit-burst ${OBSERVED_BURST}`;
+  const unmarked = `-m mark ! --mark ${LOCATOR_MARK}/${LOCATOR_MARK}`;
+  return [
+    "*mangle",
+    `:${OBSERVE} - [0:0]`,
+    `-A ${OBSERVE} -m length --length 0:${LONGEST_PACKET} ${log}`,
+    `-A ${OBSERVE} -m length --length ${LONGEST_PACKET + 1}:65535 ${rate} ${log}`,
+    // Behind the rewriting, whose packets are marked and counted already.
+    `-A INPUT ! -i lo ! -d ${NOT_UNICAST} ${unmarked} ${COMMENT} -j ${OBSERVE}`,
+    `-A OUTPUT ! -o lo ! -d ${NOT_UNICAST} ${unmarked} ${COMMENT} -j ${OBSERVE}`,
+    "COMMIT",
+  ];
+}
+
+/**
+ * Ordinary packets meet as few rules as can be: they are what costs. "bypass": with the daemon
+ * gone nobody binds the queue, and packets pass as if not queued.
+ */
+function rewriteScript({ queue, inboundHook }: RewriteSettings): string[] {
+  const rewrite = `-j NFQUEUE --queue-num ${queue} --queue-bypass`;
+  const payload = payloadChain(rewrite);
+  const atInput = inboundHook === "input";
+  return [
+    "*raw",
+    ...icmpErrorChain(rewrite),
+    `-I PREROUTING -p ipv6-icmp ${COMMENT} -j ${ICMP_ERRORS}`,
+    ...(atInput ? [] : [...payload, `-I PREROUTING -p 140 ${COMMENT} -j ${PAYLOAD}`]),
+    "COMMIT",
+    "*mangle",
+    ...(atInput ? [...payload, `-I INPUT -p 140 ${COMMENT} -j ${PAYLOAD}`] : []),
+    ...rewriteChain(rewrite),
+    `:${MAPPED} - [0:0]`,
+    "COMMIT",
+  ];
+}
+
+/**
+ * Packets with the payload extension header. Where another header comes first (-p looks behind
+ * it) u32 cannot find the P bit: then the plane does, and passes control messages on.
+ */
+function payloadChain(rewrite: string): string[] {
+  return [
+    `:${PAYLOAD} - [0:0]`,
+    `-A ${PAYLOAD} ${LOCAL} ${SHIM6_PAYLOAD} ${rewrite}`,
+    `-A ${PAYLOAD} ${LOCAL} ${SHIM6_NOT_FIRST} ${rewrite}`,
+  ];
+}
+
+/** ICMPv6 errors about packets that left with the payload extension header. */
+function icmpErrorChain(rewrite: string): string[] {
+  return [
+    `:${ICMP_ERRORS} - [0:0]`,
+    ...ICMP_ERROR_TYPES.flatMap((type) => [
+      `-A ${ICMP_ERRORS} ${icmp(type)} ${LOCAL} ${QUOTES_PAYLOAD} ${rewrite}`,
+      `-A ${ICMP_ERRORS} ${icmp(type)} ${LOCAL} ${QUOTES_EXTENSION} ${rewrite}`,
+    ]),
+  ];
+}
+
+/** Packets of mapped pairs, but for what concerns the link or is the shim's own. */
+function rewriteChain(rewrite: string): string[] {
+  return [
+    `:${REWRITE} - [0:0]`,
+    `-A ${REWRITE} -p 140 -j RETURN`,
+    ...LINK_ICMP_TYPES.map((type) => `-A ${REWRITE} ${icmp(type)} -j RETURN`),
+    `-A ${REWRITE} ${rewrite}`,
+  ];
+}
+
+function icmp(type: number): string {
+  return `-p ipv6-icmp -m icmp6 --icmpv6-type ${type}`;
+}
+
+/**
+ * What removes all chains of ours, and our rules in the others.
+ * @param saved what ip6tables-save printed
+ * @returns lines for ip6tables-restore; none when there is nothing of ours
+ */
+export function removalScript(saved: string): string[] {
+  const script: string[] = [];
+  for (const table of saved.split(/^(?=\*)/m)) {
+    const lines = table.split("\n");
+    const chains = lines.flatMap((line) => /^:(l3shim-\S+) /.exec(line)?.[1] ?? []);
+    const entries = lines.filter((line) => line.startsWith("-A") && line.includes(SAVED_COMMENT));
+    if (chains.length + entries.length === 0) continue;
+    script.push(
+      lines[0] ?? "",
+      ...entries.map((line) => line.replace("-A", "-D")),
+      ...chains.map((chain) => `-F ${chain}`),
+      ...chains.map((chain) => `-X ${chain}`),
+      "COMMIT",
+    );
+  }
+  return script;
+}

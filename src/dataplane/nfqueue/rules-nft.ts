@@ -1,0 +1,135 @@
+import type { AddressPair } from "../../core/output.ts";
+import type { RunCommand } from "./command.ts";
+import {
+  ICMP_ERROR_TYPES,
+  LINK_ICMP_TYPES,
+  NOT_UNICAST,
+  OBSERVED_BURST,
+  OBSERVED_RATE,
+} from "./rule-constants.ts";
+import type { RewriteSettings, RuleCommand } from "./rules.ts";
+import { LOCATOR_MARK } from "./ulid-routes.ts";
+
+const OBSERVE_TABLE = "ip6 l3shim-observe";
+const REWRITE_TABLE = "ip6 l3shim-rewrite";
+
+/** Tables of our own, and in them a set of the mapped ULID pairs. */
+export class NftRules implements RuleCommand {
+  readonly name = "nft";
+  readonly #run: RunCommand;
+
+  constructor(run: RunCommand) {
+    this.#run = run;
+  }
+
+  async installObserving(group: number): Promise<void> {
+    await this.#apply(observeScript(group));
+  }
+
+  async installRewriting(settings: RewriteSettings): Promise<void> {
+    await this.#apply(rewriteScript(settings));
+  }
+
+  async changeMapped(
+    added: readonly AddressPair[],
+    removed: readonly AddressPair[],
+  ): Promise<void> {
+    const lines = [
+      ...removed.map((pair) => `delete element ${REWRITE_TABLE} mapped { ${element(pair)} }`),
+      ...added.map((pair) => `add element ${REWRITE_TABLE} mapped { ${element(pair)} }`),
+    ];
+    await this.#apply(`${lines.join("\n")}\n`);
+  }
+
+  /** Adding comes first, because deleting what is not there is an error. */
+  async remove(): Promise<void> {
+    const tables = [OBSERVE_TABLE, REWRITE_TABLE];
+    await this.#apply(
+      tables.map((table) => `add table ${table}\ndelete table ${table}\n`).join(""),
+    );
+  }
+
+  async #apply(script: string): Promise<void> {
+    await this.#run(["nft", "-f", "-"], script);
+  }
+}
+
+function element({ local, peer }: AddressPair): string {
+  return `${local} . ${peer}`;
+}
+
+/**
+ * Behind the rewriting, whose packets are marked and counted already. When the set is full, the
+ * packets of further pairs are all told of.
+ */
+function observeScript(group: number): string {
+  const rate = `limit rate over ${OBSERVED_RATE}/second burst ${OBSERVED_BURST} packets`;
+  return `
+table ${OBSERVE_TABLE} {
+  set busy {
+    type ipv6_addr . ipv6_addr
+    size 65536
+    flags dynamic,timeout
+    timeout 60s
+  }
+  chain observe {
+    ip6 daddr ${NOT_UNICAST} return
+    meta mark & ${LOCATOR_MARK} != 0 return
+    add @busy { ip6 saddr . ip6 daddr ${rate} } return
+    log group ${group}
+  }
+  chain input {
+    type filter hook input priority mangle + 5; policy accept;
+    iifname != "lo" jump observe
+  }
+  chain output {
+    type filter hook output priority mangle + 5; policy accept;
+    oifname != "lo" jump observe
+  }
+}
+`;
+}
+
+/**
+ * Raw payload expressions count bits from the IPv6 header: Next Header of the packet in an
+ * ICMPv6 error (octet 54), the P bit of a Shim6 header that follows the IPv6 header (octet 42),
+ * the same in the packet in error (octet 90). "bypass": with the daemon gone nobody binds the
+ * queue, and packets pass as if not queued.
+ */
+function rewriteScript({ queue, inboundHook }: RewriteSettings): string {
+  const rewrite = `queue num ${queue} bypass`;
+  const errorTypes = `icmpv6 type { ${ICMP_ERROR_TYPES.join(", ")} }`;
+  const payload = "meta l4proto 140 jump payload";
+  const atInput = inboundHook === "input";
+  return `
+table ${REWRITE_TABLE} {
+  set mapped { type ipv6_addr . ipv6_addr; }
+  chain payload {
+    fib daddr type local ip6 nexthdr 140 @nh,336,1 1 ${rewrite}
+    fib daddr type local ip6 nexthdr != 140 ${rewrite}
+  }
+  chain icmp-errors {
+    ${errorTypes} fib daddr type local @nh,432,8 140 @nh,720,1 1 ${rewrite}
+    ${errorTypes} fib daddr type local @nh,432,8 { 0, 43, 60 } ${rewrite}
+  }
+  chain rewrite {
+    meta l4proto 140 return
+    icmpv6 type { ${LINK_ICMP_TYPES.join(", ")} } return
+    ${rewrite}
+  }
+  chain prerouting {
+    type filter hook prerouting priority raw; policy accept;
+    ${atInput ? "" : payload}
+    meta l4proto ipv6-icmp jump icmp-errors
+  }
+  chain input {
+    type filter hook input priority mangle; policy accept;
+    ${atInput ? payload : ""}
+  }
+  chain output {
+    type filter hook output priority mangle; policy accept;
+    ip6 saddr . ip6 daddr @mapped jump rewrite
+  }
+}
+`;
+}

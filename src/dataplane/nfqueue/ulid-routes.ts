@@ -1,0 +1,162 @@
+import type { AddressPair, Mapping } from "../../core/output.ts";
+import type { RouteEditor } from "../../linux/route-editor.ts";
+import type { RouteLookup } from "../../linux/route-lookup.ts";
+import { L3SHIM_ROUTE_PROTOCOL } from "../../linux/rtnetlink.ts";
+import type { RouteEdit, RuleEdit } from "../../linux/rtnetlink-encode.ts";
+import { SystemError } from "../../linux/system-error.ts";
+import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
+
+/** Our table. Nothing else is in it. */
+const ULID_TABLE = 1_399_999;
+/** Before the rules by which each locator leaves by its own uplink: a ULID is a locator too. */
+const ULID_RULE_PRIORITY = 14_000;
+
+/**
+ * The bit of the packet mark that tells control messages and rewritten packets. They go by
+ * their locators, also where these are the ULID pair of some mapped context.
+ */
+export const LOCATOR_MARK = 0x0800_0000;
+
+/** RFC 8200 section 5. */
+const MINIMUM_MTU = 1280;
+const HOST_LENGTH = 128;
+
+/**
+ * Seconds that a route outlives a daemon that was killed: after that plain IPv6 goes by the
+ * ULID's own uplink again.
+ */
+const ROUTE_LIFETIME = 15;
+const RENEWAL_INTERVAL_MS = 5_000;
+const GONE = ["ESRCH", "ENOENT"];
+
+type UlidRouteEditor = Pick<
+  RouteEditor,
+  "addRule" | "deleteRule" | "replaceRoute" | "renewRoute" | "deleteRoute" | "read" | "close"
+>;
+
+/**
+ * A route for each mapped ULID pair, by the uplink that its locators use, with 8 octets less of
+ * MTU: the ULP makes its packets smaller, and finds a route for its ULID even where the uplink
+ * that the ULID came from has lost its own.
+ */
+export class UlidRoutes {
+  readonly #editor: UlidRouteEditor;
+  readonly #lookup: Pick<RouteLookup, "find" | "close">;
+  readonly #routes = new Map<string, RouteEdit>();
+  #renewal: NodeJS.Timeout | undefined;
+  /** The rule that leads to the table is at this priority or at the next. */
+  #priority = ULID_RULE_PRIORITY;
+
+  constructor(editor: UlidRouteEditor, lookup: Pick<RouteLookup, "find" | "close">) {
+    this.#editor = editor;
+    this.#lookup = lookup;
+  }
+
+  /** Removes what an earlier run left, and leads to the table. @throws SystemError */
+  open(): void {
+    this.#removeAll();
+    this.#editor.addRule(rule(this.#priority));
+    this.#renewal = setInterval(() => this.#renewAll(), RENEWAL_INTERVAL_MS).unref();
+  }
+
+  /**
+   * Sets the route of the mapping's ULID pair.
+   * @returns the MTU of the path between the locators, in octets
+   * @throws SystemError e.g. ENETUNREACH when there is no route between the locators
+   */
+  set({ ulids, locators }: Mapping): number {
+    const { link, gateway, mtu } = this.#lookup.find(locators.local, locators.peer, LOCATOR_MARK);
+    const route: RouteEdit = {
+      destination: { address: ulids.peer, length: HOST_LENGTH },
+      source: { address: ulids.local, length: HOST_LENGTH },
+      ...(gateway === undefined ? {} : { gateway }),
+      link,
+      table: ULID_TABLE,
+      mtu: Math.max(MINIMUM_MTU, mtu - PAYLOAD_HEADER_LENGTH),
+      lifetime: ROUTE_LIFETIME,
+    };
+    this.#editor.replaceRoute(route);
+    this.#routes.set(routeKey(ulids), route);
+    this.#renewSocketRoutes();
+    return mtu;
+  }
+
+  /** Removes the pair's route; without one there is nothing to do. @throws SystemError */
+  clear(ulids: AddressPair): void {
+    const route = this.#routes.get(routeKey(ulids));
+    if (route === undefined) return;
+    this.#routes.delete(routeKey(ulids));
+    // The kernel removes routes itself when their link goes down.
+    ignoreIf(isGone, () => this.#editor.deleteRoute(route));
+    this.#renewSocketRoutes();
+  }
+
+  /** @throws SystemError */
+  close(): void {
+    clearInterval(this.#renewal);
+    this.#removeAll();
+    this.#editor.close();
+    this.#lookup.close();
+  }
+
+  /**
+   * A route whose link is down cannot be renewed, and comes back when the link does. Until then
+   * the plane answers what is too big.
+   */
+  #renewAll(): void {
+    for (const route of this.#routes.values()) {
+      ignoreIf(isSystemError, () => this.#editor.renewRoute(route));
+    }
+  }
+
+  /**
+   * Sockets keep the route that they once found, and a change in another table than its own
+   * does not make them look again. A new rule does.
+   */
+  #renewSocketRoutes(): void {
+    const before = this.#priority;
+    const now = before === ULID_RULE_PRIORITY ? before + 1 : ULID_RULE_PRIORITY;
+    this.#editor.addRule(rule(now));
+    this.#priority = now;
+    ignoreIf(isGone, () => this.#editor.deleteRule(rule(before)));
+  }
+
+  #removeAll(): void {
+    const { rules, routes } = this.#editor.read();
+    for (const { priority, table, protocol } of rules) {
+      if (table !== ULID_TABLE || protocol !== L3SHIM_ROUTE_PROTOCOL) continue;
+      ignoreIf(isGone, () => this.#editor.deleteRule(rule(priority)));
+    }
+    for (const { destination, source, link, table, metric, protocol } of routes) {
+      if (table !== ULID_TABLE || protocol !== L3SHIM_ROUTE_PROTOCOL) continue;
+      ignoreIf(isGone, () =>
+        this.#editor.deleteRoute({ destination, source, link, table, metric }),
+      );
+    }
+    this.#routes.clear();
+  }
+}
+
+function rule(priority: number): RuleEdit {
+  return { priority, table: ULID_TABLE, withoutMark: LOCATOR_MARK };
+}
+
+function routeKey({ local, peer }: AddressPair): string {
+  return `${local} ${peer}`;
+}
+
+function isSystemError(error: unknown): error is SystemError {
+  return error instanceof SystemError;
+}
+
+function isGone(error: unknown): boolean {
+  return isSystemError(error) && GONE.includes(error.code);
+}
+
+function ignoreIf(condition: (error: unknown) => boolean, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!condition(error)) throw error;
+  }
+}
