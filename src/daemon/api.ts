@@ -1,0 +1,224 @@
+/**
+ * The control API: HTTP with JSON on a Unix socket. These types are the contract between
+ * daemon and clients; whoever changes the meaning of a field raises SCHEMA_VERSION.
+ *
+ * - `GET /v1/status` {@link StatusReply}
+ * - `GET /v1/contexts` {@link ContextsReply}
+ * - `GET /v1/contexts/TAG` {@link ContextReply}
+ * - `GET /v1/locators` {@link LocatorsReply}
+ * - `GET /v1/events[?messages=1]` one {@link MonitorEvent} a line until either side closes
+ * - `POST /v1/contexts` {@link OpenRequest} -> {@link DoneReply}
+ * - `POST /v1/contexts/TAG/explore`, `POST /v1/contexts/TAG/close` {@link DoneReply}
+ *
+ * Addresses are in the text of RFC 5952, tags 12 hexadecimal digits, times ISO 8601 in UTC
+ * with milliseconds, spans seconds with fractions. Errors are {@link ErrorReply}: 400 for a
+ * bad request, 404 for an unknown path or context, 409 when the state forbids it.
+ */
+
+import type { SecurityMode } from "../core/config.ts";
+import type { DeadlineReason, ExplorationCause, FailureCause } from "../core/output.ts";
+import type { ContextState, ReapState } from "../core/view.ts";
+
+export const SCHEMA_VERSION = 1;
+
+export const DEFAULT_SOCKET = "/run/l3shim/control.sock";
+
+interface Reply {
+  readonly schemaVersion: typeof SCHEMA_VERSION;
+}
+
+export interface ErrorReply extends Reply {
+  readonly error: string;
+}
+
+export interface DoneReply extends Reply {
+  readonly done: true;
+}
+
+/** Something that a user should know or change. */
+export interface Warning {
+  /** A stable word to match on, such as "one-uplink". */
+  readonly code: string;
+  readonly text: string;
+}
+
+export interface StatusReply extends Reply {
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  /** Seconds. */
+  readonly uptime: number;
+  readonly dataplane: string;
+  readonly security: SecurityMode;
+  /** Seconds. */
+  readonly sendTimeout: number;
+  readonly contexts: {
+    readonly total: number;
+    readonly byState: Readonly<Partial<Record<ContextState, number>>>;
+    readonly byReapState: Readonly<Partial<Record<ReapState, number>>>;
+  };
+  readonly uplinks: readonly UplinkStatus[];
+  readonly warnings: readonly Warning[];
+  readonly counters: {
+    readonly endpoint: Readonly<Record<string, number>>;
+    readonly dataplane: Readonly<Record<string, number>>;
+    readonly daemon: Readonly<Record<string, number>>;
+  };
+}
+
+export interface UplinkStatus {
+  readonly interface: string;
+  /** Link up with carrier, a gateway and an address that works. */
+  readonly operational: boolean;
+  /** Why it is not operational. */
+  readonly problem: string | null;
+  readonly gateway: string | null;
+  readonly preference: number;
+  readonly locators: readonly string[];
+}
+
+export interface LocatorsReply extends Reply {
+  readonly locators: readonly HostLocator[];
+}
+
+/** One row of the paper's table 2. */
+export interface HostLocator {
+  readonly address: string;
+  /** `null` for the ULID of a context that no interface has any more. */
+  readonly interface: string | null;
+  readonly gateway: string | null;
+  readonly preference: number;
+  readonly operational: boolean;
+  /** Why it is not operational. */
+  readonly problem: string | null;
+  /** Contexts whose local ULID it is. */
+  readonly ulidOf: number;
+  /** Contexts whose local locator it is. */
+  readonly locatorOf: number;
+}
+
+export interface ContextsReply extends Reply {
+  readonly contexts: readonly ContextStatus[];
+}
+
+export interface ContextReply extends Reply {
+  readonly context: ContextStatus;
+}
+
+/** One context (the paper's table 1) with its local and peer locators (tables 2 and 3). */
+export interface ContextStatus {
+  readonly state: ContextState;
+  /** `null` unless ESTABLISHED. */
+  readonly reapState: ReapState | null;
+  readonly localUlid: string;
+  readonly peerUlid: string;
+  readonly localLocator: string;
+  readonly peerLocator: string;
+  readonly localTag: string;
+  readonly peerTag: string | null;
+  readonly forkedInstance: number;
+  readonly initiator: boolean;
+  readonly localLocators: readonly {
+    readonly address: string;
+    readonly preference: number;
+    readonly operational: boolean;
+  }[];
+  readonly peerLocators: readonly {
+    readonly address: string;
+    /** The verification method octet; `null` for the ULID itself. */
+    readonly method: number | null;
+    readonly preference: number;
+    readonly broken: boolean;
+    readonly reachable: boolean;
+  }[];
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly lastIn: string | null;
+  readonly lastOut: string | null;
+  readonly createdAt: string;
+  readonly establishedAt: string | null;
+  readonly lastSwitchAt: string | null;
+  readonly switches: number;
+  readonly probesSent: number;
+  readonly probesReceived: number;
+  readonly keepalivesSent: number;
+  readonly keepalivesReceived: number;
+  /** What the context waits for. `in` is in seconds. */
+  readonly next: {
+    readonly reason: DeadlineReason;
+    readonly at: string;
+    readonly in: number;
+  } | null;
+}
+
+export interface OpenRequest {
+  readonly localUlid: string;
+  readonly peerUlid: string;
+}
+
+export interface LocatorPairStatus {
+  readonly localLocator: string;
+  readonly peerLocator: string;
+}
+
+/** One line of the event stream. `context` is the local tag, `null` when it concerns none. */
+export type MonitorEvent = { readonly time: string } & (
+  | ContextMonitorEvent
+  | HostLocatorsEvent
+  | MessageEvent
+);
+
+export type ContextMonitorEvent = {
+  readonly context: string;
+  readonly localUlid: string;
+  readonly peerUlid: string;
+} & (
+  | ({ readonly event: "established"; readonly peerTag: string } & LocatorPairStatus)
+  | { readonly event: "failed"; readonly cause: FailureCause; readonly holdUntil: string }
+  | { readonly event: "exploring"; readonly cause: ExplorationCause }
+  | { readonly event: "inboundok" }
+  | {
+      readonly event: "switched";
+      readonly from: LocatorPairStatus;
+      readonly to: LocatorPairStatus;
+    }
+  | ({
+      readonly event: "recovered";
+      /** Seconds from the last sign of life to the start of the exploration. */
+      readonly detection: number;
+      /** Seconds from the start of the exploration to Operational. */
+      readonly exploration: number;
+      readonly probesSent: number;
+      readonly probesReceived: number;
+    } & LocatorPairStatus)
+  | { readonly event: "local-locators-changed"; readonly locators: readonly string[] }
+  | { readonly event: "peer-locators-changed"; readonly locators: readonly string[] }
+  | { readonly event: "closed"; readonly cause: "idle" | "command" | "confusion" }
+);
+
+/** The host's own locators or their states changed. */
+export interface HostLocatorsEvent {
+  readonly event: "host-locators-changed";
+  readonly context: null;
+  readonly locators: readonly {
+    readonly address: string;
+    readonly interface: string | null;
+    readonly operational: boolean;
+  }[];
+}
+
+/** A control message; in the stream only when it was asked for. */
+export interface MessageEvent {
+  readonly event: "message";
+  /** The context as far as the message or the endpoint names it. */
+  readonly context: string | null;
+  readonly direction: "sent" | "received";
+  /** As in RFC 5533 Table 1, or "Unknown" or "Malformed". */
+  readonly type: string;
+  readonly source: string;
+  readonly destination: string;
+  /** Octets from the Shim6 header on. */
+  readonly length: number;
+}

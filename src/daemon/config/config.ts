@@ -1,0 +1,201 @@
+import { readFileSync } from "node:fs";
+import { parse, TomlError } from "smol-toml";
+import * as v from "valibot";
+import type { SecurityMode } from "../../core/config.ts";
+import { type Duration, seconds } from "../../core/time.ts";
+import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
+import type { Address } from "../../wire/address.ts";
+import type { Warning } from "../api.ts";
+import { KeyPositions } from "./positions.ts";
+import { CONFIG_SCHEMA, type ConfigFile } from "./schema.ts";
+
+const DEFAULT_CONFIG_FILE = "/etc/l3shim/config.toml";
+
+/** The daemon's configuration, checked and with every default filled in. */
+export interface DaemonConfig {
+  readonly security: SecurityMode;
+  readonly dataplane: "auto" | "nfqueue";
+  readonly sendTimeout: Duration;
+  readonly contextIdleTimeout: Duration;
+  readonly maxContexts: number;
+  readonly trigger: TriggerPolicy;
+  readonly nfqueue: NfqueueConfig;
+  /** Offer temporary addresses (RFC 8981) as locators too. */
+  readonly temporaryLocators: boolean;
+  readonly uplinks: readonly UplinkConfig[];
+  readonly logLevel: "error" | "warn" | "info" | "debug" | "trace";
+}
+
+export interface NfqueueConfig {
+  readonly inboundHook: "prerouting" | "input";
+  readonly backend: "auto" | "nft" | "ip6tables";
+  /** Number of the queue, and of the log group. */
+  readonly queue: number;
+}
+
+export interface UplinkConfig {
+  readonly interface: string;
+  /** `undefined`: as the interface's default route says. */
+  readonly gateway: Address | undefined;
+  /** The paper's `pref`, 0 .. 255, lower is tried earlier; `undefined` for the default. */
+  readonly preference: number | undefined;
+  /** Never an uplink, whatever routes it has. */
+  readonly exclude: boolean;
+}
+
+/** Each line of the message names file, line and key, and what would be right. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/**
+ * Reads the configuration file. The default file may be missing; one that the user named may
+ * not.
+ * @throws ConfigError
+ */
+export function loadConfig(file: string | undefined): DaemonConfig {
+  const path = file ?? DEFAULT_CONFIG_FILE;
+  let source: string;
+  try {
+    source = readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" && file === undefined) return parseConfig("", path);
+    throw new ConfigError(`cannot read the configuration file ${path}: ${code ?? String(error)}`, {
+      cause: error,
+    });
+  }
+  return parseConfig(source, path);
+}
+
+/** @throws ConfigError when `source` is no TOML, or has an unknown key or a bad value. */
+export function parseConfig(source: string, file: string): DaemonConfig {
+  const raw = parseToml(source, file);
+  const result = v.safeParse(CONFIG_SCHEMA, raw, { abortPipeEarly: true });
+  const problems = result.success
+    ? repeatedInterfaces(result.output)
+    : result.issues.map(problemOf);
+  if (problems.length > 0) throw new ConfigError(describeProblems(problems, source, file));
+  return fromFile(result.output as ConfigFile);
+}
+
+/** What is allowed but deserves a word. */
+export function configWarnings(config: DaemonConfig): Warning[] {
+  const warnings: Warning[] = [];
+  if (config.sendTimeout < seconds(10)) {
+    const text =
+      `send-timeout is ${config.sendTimeout / 1000} s: RFC 5534 recommends at least 10 s, ` +
+      "and a slow path may look like a broken one";
+    warnings.push({ code: "short-send-timeout", text });
+  }
+  warnings.push(
+    config.security === "verified"
+      ? {
+          code: "no-verified-locators",
+          text:
+            "security is verified, and this version makes no HBA or CGA addresses: " +
+            "no extra locators are offered, because none can be proven",
+        }
+      : {
+          code: "unverified",
+          text: "security is unverified: peers' locators are believed without proof",
+        },
+  );
+  return warnings;
+}
+
+function parseToml(source: string, file: string): unknown {
+  try {
+    return parse(source);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const reason = error.message.split("\n")[0]?.replace("Invalid TOML document: ", "");
+    throw new ConfigError(`${file}:${error.line}: column ${error.column}: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+interface Problem {
+  readonly path: readonly (string | number)[];
+  readonly text: string;
+}
+
+function problemOf(issue: v.BaseIssue<unknown>): Problem {
+  const path = (issue.path ?? []).map((item) => item.key as string | number);
+  if (issue.type !== "strict_object") return { path, text: `${issue.message}${received(issue)}` };
+  if (issue.expected === "never") return { path, text: `unknown key${knownKeys(path)}` };
+  if (issue.received === "undefined") return { path, text: "this key is required" };
+  return { path, text: `must be a table${received(issue)}` };
+}
+
+function received(issue: v.BaseIssue<unknown>): string {
+  return typeof issue.input === "object" ? "" : `, but is ${JSON.stringify(issue.input)}`;
+}
+
+/** The keys that may stand beside the unknown one. */
+function knownKeys(path: readonly (string | number)[]): string {
+  const parent = path.slice(0, -1).filter((key) => typeof key === "string");
+  let schema: unknown = CONFIG_SCHEMA;
+  for (const key of parent) schema = unwrap((schema as SchemaShape).entries?.[key]);
+  const { entries } = schema as SchemaShape;
+  return entries === undefined ? "" : `; known here: ${Object.keys(entries).join(", ")}`;
+}
+
+interface SchemaShape {
+  readonly entries?: Record<string, unknown>;
+  readonly wrapped?: unknown;
+  readonly item?: unknown;
+}
+
+function unwrap(schema: unknown): unknown {
+  const { wrapped, item } = schema as SchemaShape;
+  if (wrapped !== undefined) return unwrap(wrapped);
+  return item ?? schema;
+}
+
+function repeatedInterfaces(config: ConfigFile): Problem[] {
+  const names = config.uplink.map((uplink) => uplink.interface);
+  return names.flatMap((name, i) =>
+    names.indexOf(name) === i
+      ? []
+      : [{ path: ["uplink", i, "interface"], text: `"${name}" has an [[uplink]] already` }],
+  );
+}
+
+function describeProblems(problems: readonly Problem[], source: string, file: string): string {
+  const positions = new KeyPositions(source);
+  const lines = problems.map(({ path, text }) => {
+    const key = path.filter((part) => typeof part === "string").join(".");
+    return { line: positions.lineOf(path) ?? 1, text: `${key}: ${text}` };
+  });
+  lines.sort((a, b) => a.line - b.line);
+  return lines.map(({ line, text }) => `${file}:${line}: ${text}`).join("\n");
+}
+
+function fromFile(file: ConfigFile): DaemonConfig {
+  return {
+    security: file.security,
+    dataplane: file.dataplane,
+    sendTimeout: seconds(file["send-timeout"]),
+    contextIdleTimeout: seconds(file["context-idle-timeout"]),
+    maxContexts: file["max-contexts"],
+    trigger: {
+      packets: file.trigger.packets,
+      age: file.trigger.age === undefined ? undefined : seconds(file.trigger.age),
+    },
+    nfqueue: {
+      inboundHook: file.nfqueue["inbound-hook"],
+      backend: file.nfqueue.backend,
+      queue: file.nfqueue.queue,
+    },
+    temporaryLocators: file.locators.temporary,
+    uplinks: file.uplink.map((uplink) => ({
+      interface: uplink.interface,
+      gateway: uplink.gateway,
+      preference: uplink.preference,
+      exclude: uplink.exclude,
+    })),
+    logLevel: file.log.level,
+  };
+}

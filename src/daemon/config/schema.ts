@@ -1,0 +1,84 @@
+import * as v from "valibot";
+import { CONTEXT_IDLE_TIMEOUT, MAX_CONTEXTS } from "../../core/defaults.ts";
+import { parseAddress } from "../../wire/address.ts";
+
+/**
+ * What may stand in the configuration file: keys as the user writes them, ranges, defaults.
+ * packaging/config.toml documents every key for the user; a test compares the two.
+ */
+
+/** What a user reads behind "file:line: key:" when a value does not fit. */
+function integer(minimum: number, maximum: number, unit = "") {
+  const range = `must be a whole number from ${minimum} to ${maximum}${unit && ` ${unit}`}`;
+  return v.pipe(
+    v.number(range),
+    v.integer(range),
+    v.minValue(minimum, range),
+    v.maxValue(maximum, range),
+  );
+}
+
+function choice<const Options extends readonly string[]>(options: Options) {
+  return v.picklist(options, `must be one of ${options.map((o) => `"${o}"`).join(", ")}`);
+}
+
+function table<Entries extends v.ObjectEntries>(entries: Entries) {
+  return v.strictObject(entries);
+}
+
+const flag = v.boolean("must be true or false");
+
+/** IFNAMSIZ is 16 with the final zero; the kernel forbids "/" and white space. */
+const interfaceName = v.pipe(
+  v.string("must be the name of an interface"),
+  v.regex(/^[^\s/]{1,15}$/, "must be the name of an interface, 1 to 15 characters"),
+);
+
+const gateway = v.pipe(
+  v.string("must be an IPv6 address in quotes"),
+  v.check((text) => parseAddress(text) !== undefined, "must be an IPv6 address"),
+  v.transform((text) => parseAddress(text)),
+);
+
+const uplink = table({
+  interface: interfaceName,
+  gateway: v.optional(gateway),
+  preference: v.optional(integer(0, 255)),
+  exclude: v.optional(flag, false),
+});
+
+export const CONFIG_SCHEMA = table({
+  security: v.optional(choice(["verified", "unverified"]), "verified"),
+  dataplane: v.optional(choice(["auto", "nfqueue"]), "auto"),
+  "send-timeout": v.optional(integer(1, 100, "(seconds)"), 15),
+  "context-idle-timeout": v.optional(
+    integer(300, 604_800, "(seconds)"),
+    CONTEXT_IDLE_TIMEOUT / 1000,
+  ),
+  "max-contexts": v.optional(integer(1, 1_000_000), MAX_CONTEXTS),
+  trigger: v.optional(
+    table({
+      packets: v.optional(integer(1, 1_000_000), 50),
+      age: v.optional(integer(1, 86_400, "(seconds)")),
+    }),
+    {},
+  ),
+  nfqueue: v.optional(
+    table({
+      "inbound-hook": v.optional(choice(["prerouting", "input"]), "prerouting"),
+      backend: v.optional(choice(["auto", "nft", "ip6tables"]), "auto"),
+      queue: v.optional(integer(0, 65_000), 14_000),
+    }),
+    {},
+  ),
+  locators: v.optional(table({ temporary: v.optional(flag, false) }), {}),
+  uplink: v.optional(v.array(uplink, "must be written as [[uplink]]"), []),
+  log: v.optional(
+    table({
+      level: v.optional(choice(["error", "warn", "info", "debug", "trace"]), "info"),
+    }),
+    {},
+  ),
+});
+
+export type ConfigFile = v.InferOutput<typeof CONFIG_SCHEMA>;

@@ -1,0 +1,88 @@
+import type { AddressPair, ContextEvent } from "../../core/output.ts";
+import { formatTag } from "../../wire/tag.ts";
+import type { LocatorPairStatus, MonitorEvent } from "../api.ts";
+import { type Clock, inSeconds, isoTime } from "../clock.ts";
+
+export interface Subscription {
+  /** Control messages too. */
+  readonly messages: boolean;
+  receive(event: MonitorEvent): void;
+  /** The daemon stops. */
+  end(): void;
+}
+
+/** Hands what happens to every subscriber of the event stream. */
+export class EventHub {
+  readonly #all = new Set<Subscription>();
+
+  /** True while somebody wants control messages: they cost a decoding each. */
+  get wantsMessages(): boolean {
+    for (const subscription of this.#all) if (subscription.messages) return true;
+    return false;
+  }
+
+  /** How many listen. */
+  get subscriptions(): number {
+    return this.#all.size;
+  }
+
+  /** The function returned ends the subscription. */
+  subscribe(subscription: Subscription): () => void {
+    this.#all.add(subscription);
+    return () => this.#all.delete(subscription);
+  }
+
+  publish(event: MonitorEvent): void {
+    for (const subscription of this.#all) {
+      if (event.event !== "message" || subscription.messages) subscription.receive(event);
+    }
+  }
+
+  end(): void {
+    for (const subscription of this.#all) subscription.end();
+    this.#all.clear();
+  }
+}
+
+/** The endpoint's event in the form of the control API. */
+export function monitorEvent(event: ContextEvent, clock: Clock): MonitorEvent {
+  return {
+    time: isoTime(clock, event.at),
+    event: event.event,
+    context: formatTag(event.tag),
+    localUlid: event.ulids.local,
+    peerUlid: event.ulids.peer,
+    ...eventDetails(event, clock),
+  } as MonitorEvent;
+}
+
+function eventDetails(event: ContextEvent, clock: Clock): object {
+  switch (event.event) {
+    case "established":
+      return { peerTag: formatTag(event.peerTag), ...locatorPair(event.locators) };
+    case "failed":
+      return { cause: event.cause, holdUntil: isoTime(clock, event.holdUntil) };
+    case "exploring":
+    case "closed":
+      return { cause: event.cause };
+    case "inboundok":
+      return {};
+    case "switched":
+      return { from: locatorPair(event.from), to: locatorPair(event.to) };
+    case "recovered":
+      return {
+        ...locatorPair(event.locators),
+        detection: inSeconds(event.detection),
+        exploration: inSeconds(event.exploration),
+        probesSent: event.probesSent,
+        probesReceived: event.probesReceived,
+      };
+    case "local-locators-changed":
+    case "peer-locators-changed":
+      return { locators: event.locators };
+  }
+}
+
+function locatorPair(pair: AddressPair): LocatorPairStatus {
+  return { localLocator: pair.local, peerLocator: pair.peer };
+}

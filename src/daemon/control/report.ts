@@ -1,0 +1,121 @@
+import type { LocalLocator } from "../../core/config.ts";
+import type { Instant } from "../../core/time.ts";
+import type { TrafficSnapshot } from "../../core/traffic.ts";
+import type { ContextView } from "../../core/view.ts";
+import type { Address } from "../../wire/address.ts";
+import { formatTag } from "../../wire/tag.ts";
+import type { ContextStatus, HostLocator, StatusReply, UplinkStatus } from "../api.ts";
+import { type Clock, inSeconds, isoTime } from "../clock.ts";
+import type { Uplink } from "../host/uplinks.ts";
+
+/** A context in the form of the control API. @param traffic newer than the view's, if any */
+export function contextStatus(
+  view: ContextView,
+  traffic: TrafficSnapshot | undefined,
+  clock: Clock,
+): ContextStatus {
+  const figures = traffic ?? view.traffic;
+  const time = (at: Instant | undefined) => (at === undefined ? null : isoTime(clock, at));
+  return {
+    state: view.state,
+    reapState: view.reapState ?? null,
+    localUlid: view.ulids.local,
+    peerUlid: view.ulids.peer,
+    localLocator: view.locators.local,
+    peerLocator: view.locators.peer,
+    localTag: formatTag(view.tag),
+    peerTag: view.peerTag === undefined ? null : formatTag(view.peerTag),
+    forkedInstance: view.forkedInstance,
+    initiator: view.initiator,
+    localLocators: view.localLocators,
+    peerLocators: view.peerLocators.map((locator) => ({
+      ...locator,
+      method: locator.method ?? null,
+    })),
+    packetsIn: figures?.packetsIn ?? 0,
+    packetsOut: figures?.packetsOut ?? 0,
+    bytesIn: figures?.bytesIn ?? 0,
+    bytesOut: figures?.bytesOut ?? 0,
+    lastIn: time(figures?.lastIn),
+    lastOut: time(figures?.lastOut),
+    createdAt: isoTime(clock, view.createdAt),
+    establishedAt: time(view.establishedAt),
+    lastSwitchAt: time(view.lastSwitchAt),
+    switches: view.switches,
+    probesSent: view.probesSent,
+    probesReceived: view.probesReceived,
+    keepalivesSent: view.keepalivesSent,
+    keepalivesReceived: view.keepalivesReceived,
+    next: nextStep(view, clock),
+  };
+}
+
+function nextStep(view: ContextView, clock: Clock): ContextStatus["next"] {
+  if (view.next === undefined) return null;
+  const { reason, at } = view.next;
+  return { reason, at: isoTime(clock, at), in: inSeconds(Math.max(0, at - clock.now())) };
+}
+
+/** How many contexts are in each state. */
+export function countContexts(views: readonly ContextView[]): StatusReply["contexts"] {
+  return {
+    total: views.length,
+    byState: countBy(views.map((view) => view.state)),
+    byReapState: countBy(views.flatMap((view) => view.reapState ?? [])),
+  };
+}
+
+function countBy<Key extends string>(keys: readonly Key[]): Partial<Record<Key, number>> {
+  const counts: Partial<Record<Key, number>> = {};
+  for (const key of keys) counts[key] = (counts[key] ?? 0) + 1;
+  return counts;
+}
+
+export function uplinkStatus(uplink: Uplink): UplinkStatus {
+  return {
+    interface: uplink.interface,
+    operational: uplink.problem === undefined,
+    problem: uplink.problem ?? null,
+    gateway: uplink.gateway ?? null,
+    preference: uplink.preference,
+    locators: uplink.locators.map((locator) => locator.address),
+  };
+}
+
+/** The paper's table 2, uplink by uplink, then the ULIDs that no uplink has any more. */
+export function hostLocators(
+  uplinks: readonly Uplink[],
+  views: readonly ContextView[],
+  locators: readonly LocalLocator[],
+): HostLocator[] {
+  const present = uplinks.flatMap((uplink) =>
+    uplink.locators.map(({ address, operational, problem }) => ({
+      address,
+      interface: uplink.interface,
+      gateway: uplink.gateway ?? null,
+      preference: uplink.preference,
+      operational,
+      problem: problem ?? null,
+      ...countUsers(views, address),
+    })),
+  );
+  const gone = locators
+    .filter(({ address }) => !present.some((row) => row.address === address))
+    .map(({ address, preference }) => ({
+      address,
+      interface: null,
+      gateway: null,
+      preference,
+      operational: false,
+      problem: "no uplink has this address any more",
+      ...countUsers(views, address),
+    }));
+  return [...present, ...gone];
+}
+
+function countUsers(views: readonly ContextView[], address: Address) {
+  return {
+    ulidOf: views.filter((view) => view.ulids.local === address).length,
+    locatorOf: views.filter((view) => view.locators.local === address).length,
+  };
+}

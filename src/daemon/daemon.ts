@@ -1,0 +1,228 @@
+import type { LocalLocator } from "../core/config.ts";
+import type { Endpoint } from "../core/endpoint.ts";
+import type { AddressPair, ContextEvent } from "../core/output.ts";
+import type { Instant } from "../core/time.ts";
+import type { ContextView } from "../core/view.ts";
+import type { DataPlane } from "../dataplane/dataplane.ts";
+import type { Address } from "../wire/address.ts";
+import { decodeControl } from "../wire/control.ts";
+import { type ContextTag, formatTag } from "../wire/tag.ts";
+import type { ContextStatus, HostLocator, MessageEvent, StatusReply } from "./api.ts";
+import { type Clock, inSeconds, isoTime } from "./clock.ts";
+import { configWarnings, type DaemonConfig } from "./config/config.ts";
+import { EventHub, monitorEvent } from "./control/events.ts";
+import { contextStatus, countContexts, hostLocators, uplinkStatus } from "./control/report.ts";
+import { ControlServer, type ControlService } from "./control/server.ts";
+import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
+import { Host, type HostSystem } from "./host/host.ts";
+import { uplinkWarnings } from "./host/uplinks.ts";
+import { type Logger, logContextEvent } from "./log.ts";
+
+/** What a daemon is made of; tests bring their own. */
+export interface DaemonParts {
+  readonly config: DaemonConfig;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly endpoint: Endpoint;
+  readonly plane: DataPlane;
+  readonly system: HostSystem;
+  readonly log: Logger;
+  /** Called once when the daemon cannot go on; whoever started it must stop it. */
+  failed(error: Error): void;
+}
+
+/** One running shim: endpoint, data plane, host and control API together. */
+export class Daemon implements ControlService {
+  readonly events = new EventHub();
+  readonly #parts: DaemonParts;
+  readonly #driver: Driver;
+  readonly #host: Host;
+  readonly #server: ControlServer;
+  readonly #startedAt: Instant;
+  readonly #counters = { "send-failed": 0, "host-warning": 0 };
+
+  constructor(parts: DaemonParts) {
+    const { config, clock, endpoint, plane, system } = parts;
+    this.#parts = parts;
+    this.#startedAt = clock.now();
+    this.#driver = new Driver(endpoint, plane, clock, this.#driverObserver());
+    this.#host = new Host(config, system, {
+      locatorsChanged: (locators) => this.#handleLocators(locators),
+      warning: (error) => this.#warn(error),
+      failed: (error) => parts.failed(error),
+    });
+    this.#server = new ControlServer(this);
+  }
+
+  /**
+   * Starts everything. Of two daemons on one socket the second ends before it has touched the
+   * host; and whoever finds the socket finds a daemon at work.
+   * @param socket path of the control socket
+   */
+  async start(socket: string): Promise<void> {
+    const { config, log, plane, version } = this.#parts;
+    await this.#server.claim(socket);
+    this.#host.start();
+    await this.#driver.start();
+    await this.#server.listen(socket);
+    log.info({ version, dataplane: plane.name, socket }, "started");
+    for (const { code, text } of configWarnings(config)) log.warn({ code }, text);
+  }
+
+  /** Leaves plain IPv6 and the host as it was. Safe to call twice and after a failed start. */
+  async stop(): Promise<void> {
+    // The data plane first: nothing may be rewritten to addresses that are on their way out.
+    try {
+      await this.#driver.stop();
+    } finally {
+      this.#host.stop();
+      await this.#server.close();
+    }
+  }
+
+  status(): Omit<StatusReply, "schemaVersion"> {
+    const { clock, config, endpoint, plane, version } = this.#parts;
+    const { uplinks } = this.#host;
+    return {
+      version,
+      pid: process.pid,
+      startedAt: isoTime(clock, this.#startedAt),
+      uptime: inSeconds(clock.now() - this.#startedAt),
+      dataplane: plane.name,
+      security: config.security,
+      sendTimeout: inSeconds(config.sendTimeout),
+      contexts: countContexts(endpoint.contexts()),
+      uplinks: uplinks.map(uplinkStatus),
+      warnings: [...configWarnings(config), ...uplinkWarnings(uplinks)],
+      counters: {
+        endpoint: endpoint.counters,
+        dataplane: plane.counters,
+        daemon: this.#counters,
+      },
+    };
+  }
+
+  contexts(): ContextStatus[] {
+    return this.#parts.endpoint.contexts().map((view) => this.#contextStatus(view));
+  }
+
+  context(tag: ContextTag): ContextStatus | undefined {
+    const view = this.#parts.endpoint.context(tag);
+    return view && this.#contextStatus(view);
+  }
+
+  locators(): HostLocator[] {
+    return hostLocators(this.#host.uplinks, this.#parts.endpoint.contexts(), this.#host.locators);
+  }
+
+  open(ulids: AddressPair): boolean {
+    return this.#driver.run((endpoint, now) => endpoint.open(now, ulids)) ?? false;
+  }
+
+  explore(tag: ContextTag): boolean {
+    return this.#driver.run((endpoint, now) => endpoint.explore(now, tag)) ?? false;
+  }
+
+  close(tag: ContextTag): boolean {
+    return this.#driver.run((endpoint, now) => endpoint.close(now, tag)) ?? false;
+  }
+
+  #contextStatus(view: ContextView): ContextStatus {
+    const { clock, plane } = this.#parts;
+    return contextStatus(view, plane.traffic(view.tag), clock);
+  }
+
+  #driverObserver(): DriverObserver {
+    return {
+      event: (event) => this.#handleEvent(event),
+      controlSent: (now, output) => this.#showSent(now, output),
+      controlReceived: (now, source, destination, bytes) =>
+        this.#showReceived(now, source, destination, bytes),
+      sendFailed: (output, error) => this.#handleSendFailure(output, error),
+      contextSet: (tag, ulids) => this.#host.hold(tag, ulids.local),
+      contextCleared: (tag) => this.#host.release(tag),
+      failed: (error) => this.#parts.failed(error),
+    };
+  }
+
+  #handleEvent(event: ContextEvent): void {
+    if (event.event === "switched") this.#host.dropStranded();
+    const shown = monitorEvent(event, this.#parts.clock);
+    this.events.publish(shown);
+    logContextEvent(this.#parts.log, shown);
+  }
+
+  #handleLocators(locators: readonly LocalLocator[]): void {
+    const { clock, log } = this.#parts;
+    const shown = locators.map(({ address, operational }) => ({
+      address,
+      interface: interfaceOf(address, this.#host),
+      operational,
+    }));
+    this.events.publish({
+      time: isoTime(clock, clock.now()),
+      event: "host-locators-changed",
+      context: null,
+      locators: shown,
+    });
+    log.info({ locators: shown }, "locators changed");
+    this.#driver.run((endpoint, now) => endpoint.handleLocalLocators(now, locators));
+  }
+
+  #handleSendFailure({ source, destination }: SendOutput, error: Error): void {
+    this.#counters["send-failed"] += 1;
+    this.#parts.log.debug({ source, destination, error: error.message }, "cannot send");
+  }
+
+  #warn(error: Error): void {
+    this.#counters["host-warning"] += 1;
+    this.#parts.log.warn(error.message);
+  }
+
+  #showSent(now: Instant, { source, destination, bytes, message, tag }: SendOutput): void {
+    if (!this.#wantsMessages()) return;
+    this.#showMessage(now, {
+      event: "message",
+      context: tag === undefined ? null : formatTag(tag),
+      direction: "sent",
+      type: message.type,
+      source,
+      destination,
+      length: bytes.length,
+    });
+  }
+
+  #showReceived(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void {
+    if (!this.#wantsMessages()) return;
+    const decoded = decodeControl(bytes);
+    const message = decoded.ok ? decoded.value.message : undefined;
+    const tag = message && "receiverContextTag" in message ? message.receiverContextTag : undefined;
+    this.#showMessage(now, {
+      event: "message",
+      context: tag === undefined ? null : formatTag(tag),
+      direction: "received",
+      type: message?.type ?? "Malformed",
+      source,
+      destination,
+      length: bytes.length,
+    });
+  }
+
+  #wantsMessages(): boolean {
+    return this.events.wantsMessages || this.#parts.log.isLevelEnabled("debug");
+  }
+
+  #showMessage(now: Instant, message: MessageEvent): void {
+    const time = isoTime(this.#parts.clock, now);
+    this.events.publish({ time, ...message });
+    const { event: _event, direction, type, ...details } = message;
+    this.#parts.log.debug(details, `${type} ${direction}`);
+  }
+}
+
+function interfaceOf(address: Address, host: Host): string | null {
+  const uplink = host.uplinks.find(({ locators }) =>
+    locators.some((locator) => locator.address === address),
+  );
+  return uplink?.interface ?? null;
+}

@@ -1,0 +1,186 @@
+import type { Endpoint } from "../core/endpoint.ts";
+import type { AddressPair, ContextEvent, Output } from "../core/output.ts";
+import type { Instant } from "../core/time.ts";
+import type { DataPlane, DataPlaneEvents } from "../dataplane/dataplane.ts";
+import type { Address } from "../wire/address.ts";
+import { type ContextTag, formatTag } from "../wire/tag.ts";
+import type { Clock } from "./clock.ts";
+
+export type SendOutput = Extract<Output, { readonly type: "send" }>;
+
+/** What the driver tells the rest of the daemon. */
+export interface DriverObserver {
+  event(event: ContextEvent): void;
+  controlSent(now: Instant, output: SendOutput): void;
+  controlReceived(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void;
+  /** The system would not send this message; the protocol's retransmissions make up for it. */
+  sendFailed(output: SendOutput, error: Error): void;
+  /** A context began to need its ULIDs, or needs them no more. */
+  contextSet(tag: ContextTag, ulids: AddressPair): void;
+  contextCleared(tag: ContextTag): void;
+  /** The endpoint or the data plane broke: the daemon must stop. Raised once. */
+  failed(error: Error): void;
+}
+
+/**
+ * Connects the endpoint with the data plane and the clock: what the plane reports goes into
+ * the endpoint, what the endpoint puts out goes to the plane, and one timer is armed for the
+ * endpoint's next deadline. Everything happens in one step at a time.
+ */
+export class Driver {
+  readonly #endpoint: Endpoint;
+  readonly #plane: DataPlane;
+  readonly #clock: Clock;
+  readonly #observer: DriverObserver;
+  /** The endpoint's time never runs backwards, though a packet may have waited in a queue. */
+  #now: Instant;
+  #stepping = false;
+  #stopped = false;
+  readonly #waiting: ((now: Instant) => void)[] = [];
+  #armedFor: Instant | undefined;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(endpoint: Endpoint, plane: DataPlane, clock: Clock, observer: DriverObserver) {
+    this.#endpoint = endpoint;
+    this.#plane = plane;
+    this.#clock = clock;
+    this.#observer = observer;
+    this.#now = clock.now();
+  }
+
+  /** Opens the data plane; from then on packets move. @throws DataPlaneError */
+  async start(): Promise<void> {
+    await this.#plane.open(this.#planeEvents());
+  }
+
+  /** Takes the data plane down: plain IPv6 from here on. Safe to call twice. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancelTimer?.();
+    await this.#plane.close();
+  }
+
+  /** Runs a handler or command of the endpoint now, and what follows from it. */
+  run<Value>(command: (endpoint: Endpoint, now: Instant) => Value): Value | undefined {
+    let value: Value | undefined;
+    this.#step(this.#clock.now(), (now) => {
+      value = command(this.#endpoint, now);
+    });
+    return value;
+  }
+
+  #planeEvents(): DataPlaneEvents {
+    const endpoint = this.#endpoint;
+    return {
+      trigger: (now, ulids) => this.#step(now, (at) => endpoint.handleTrigger(at, ulids)),
+      control: (now, source, destination, bytes) =>
+        this.#step(now, (at) => {
+          this.#observer.controlReceived(at, source, destination, bytes);
+          endpoint.handleControl(at, source, destination, bytes);
+        }),
+      unknownTag: (now, source, destination, tag) =>
+        this.#step(now, (at) => endpoint.handleUnknownTag(at, source, destination, tag)),
+      inboundPayload: (now, tag, tagged) =>
+        this.#step(now, (at) => endpoint.handleInboundPayload(at, tag, tagged)),
+      icmpError: (now, source, bytes) =>
+        this.#step(now, (at) => endpoint.handleIcmpError(at, source, bytes)),
+      failed: (error) => this.#fail(error),
+    };
+  }
+
+  /**
+   * One step: the action, every output, the next timer. What the plane reports meanwhile
+   * waits, so that no handler runs inside another.
+   */
+  #step(now: Instant, action: (now: Instant) => void): void {
+    if (this.#stopped) return;
+    if (now > this.#now) this.#now = now;
+    this.#waiting.push(action);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        next(this.#now);
+        this.#drain();
+      }
+      this.#armTimer();
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#stepping = false;
+    }
+  }
+
+  #drain(): void {
+    for (let output = this.#endpoint.poll(); output !== undefined; output = this.#endpoint.poll()) {
+      this.#perform(output);
+    }
+  }
+
+  #perform(output: Output): void {
+    const plane = this.#plane;
+    switch (output.type) {
+      case "send":
+        return this.#send(output);
+      case "set-context":
+        this.#observer.contextSet(output.tag, output.ulids);
+        return plane.setContext(output.tag, output.ulids);
+      case "clear-context":
+        plane.clearContext(output.tag);
+        return this.#observer.contextCleared(output.tag);
+      case "set-mapping":
+        return plane.setMapping(output.tag, output.mapping);
+      case "clear-mapping":
+        return plane.clearMapping(output.tag);
+      case "watch":
+        return plane.watch(output.tag, output.on);
+      case "read-traffic":
+        return this.#readTraffic(output.tag);
+      case "mark-traffic":
+        return plane.markTraffic(output.tag, output.direction);
+      case "arm-trigger":
+        return plane.armTrigger(output.ulids);
+      case "event":
+        return this.#observer.event(output.event);
+    }
+  }
+
+  /** The endpoint's question is answered before anything else happens. */
+  #readTraffic(tag: ContextTag): void {
+    const snapshot = this.#plane.traffic(tag);
+    if (snapshot === undefined) throw new Error(`the data plane lost context ${formatTag(tag)}`);
+    this.#endpoint.handleTraffic(this.#now, tag, snapshot);
+  }
+
+  /** A locator may vanish between the endpoint's decision and the system call. */
+  #send(output: SendOutput): void {
+    try {
+      this.#plane.sendControl(output.source, output.destination, output.bytes);
+    } catch (error) {
+      this.#observer.sendFailed(output, error as Error);
+      return;
+    }
+    this.#observer.controlSent(this.#now, output);
+  }
+
+  #armTimer(): void {
+    const at = this.#endpoint.pollTimeout()?.at;
+    if (at === this.#armedFor) return;
+    this.#cancelTimer?.();
+    this.#armedFor = at;
+    this.#cancelTimer = at === undefined ? undefined : this.#clock.schedule(at, () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#armedFor = undefined;
+    this.#step(this.#clock.now(), (now) => this.#endpoint.handleTimeout(now));
+  }
+
+  #fail(error: Error): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#waiting.length = 0;
+    this.#cancelTimer?.();
+    this.#observer.failed(error);
+  }
+}

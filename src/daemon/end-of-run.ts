@@ -1,0 +1,59 @@
+import { DataPlaneError } from "../dataplane/dataplane.ts";
+import { SystemError } from "../linux/system-error.ts";
+import { ControlSocketError } from "./control/server.ts";
+import { StateDirectoryError } from "./host/ulid-file.ts";
+import type { Logger } from "./log.ts";
+
+/** A terminal that goes away is a wish to stop, too: nothing must be left behind. */
+const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+
+/** What ends the daemon: a signal or a failure, whatever comes first. */
+export class EndOfRun {
+  /** Resolves when the daemon should stop. */
+  readonly reached: Promise<void>;
+  readonly #log: Logger;
+  readonly #end = new AbortController();
+  #stopping = false;
+  #status = 0;
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.reached = new Promise((resolve) => {
+      this.#end.signal.addEventListener("abort", () => resolve());
+    });
+    for (const signal of STOP_SIGNALS) process.on(signal, () => this.#handleSignal(signal));
+    process.on("uncaughtException", (error) => this.fail(error));
+    process.on("unhandledRejection", (reason) => this.fail(reason));
+  }
+
+  /** The exit status: 0 unless something failed. */
+  get status(): number {
+    return this.#status;
+  }
+
+  /** Reports why the daemon must stop. */
+  fail(reason: unknown): void {
+    this.#status = 1;
+    this.#log.error(describeFailure(reason));
+    this.#end.abort();
+  }
+
+  #handleSignal(signal: string): void {
+    // Whoever asks twice does not want to wait; the next start removes what this one leaves.
+    if (this.#stopping) process.exit(1);
+    this.#stopping = true;
+    this.#log.info({ signal }, "stopping");
+    this.#end.abort();
+  }
+}
+
+/** Their messages say all that a user needs. */
+const PLAIN_FAILURES = [ControlSocketError, StateDirectoryError, SystemError];
+
+/** What the user can mend is told as such; anything else with the stack that we need. */
+function describeFailure(reason: unknown): string {
+  if (reason instanceof DataPlaneError) return `${reason.message}. ${reason.remedy}`;
+  if (PLAIN_FAILURES.some((type) => reason instanceof type)) return (reason as Error).message;
+  if (reason instanceof Error) return reason.stack ?? reason.message;
+  return String(reason);
+}

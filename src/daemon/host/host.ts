@@ -1,0 +1,142 @@
+import type { LocalLocator } from "../../core/config.ts";
+import type { Address } from "../../wire/address.ts";
+import type { ContextTag } from "../../wire/tag.ts";
+import type { DaemonConfig } from "../config/config.ts";
+import type { NetworkMonitor, OwnEntries } from "./network.ts";
+import { SourceRouting } from "./source-routing.ts";
+import type { UlidFile } from "./ulid-file.ts";
+import { UlidKeeper } from "./ulids.ts";
+import {
+  DEFAULT_PREFERENCE,
+  findUplinks,
+  localLocators,
+  NO_CARRIER,
+  type Uplink,
+} from "./uplinks.ts";
+
+export interface HostObserver {
+  /** The host's locators or their states changed. */
+  locatorsChanged(locators: readonly LocalLocator[]): void;
+  /** The kernel or the disk refused something; the shim goes on. */
+  warning(error: Error): void;
+  /** The network can be followed no longer: the daemon must stop. */
+  failed(error: Error): void;
+}
+
+/** The host that a {@link Host} looks at and changes; tests bring their own. */
+export interface HostSystem {
+  readonly monitor: NetworkMonitor;
+  readonly own: OwnEntries;
+  readonly ulidFile: UlidFile;
+}
+
+/**
+ * The host's side of the shim beyond packets: its uplinks and locators as they change, the
+ * policy routing that they need, and the ULIDs that must stay.
+ */
+export class Host {
+  readonly #config: Pick<DaemonConfig, "uplinks" | "temporaryLocators">;
+  readonly #monitor: NetworkMonitor;
+  readonly #own: OwnEntries;
+  readonly #observer: HostObserver;
+  readonly #routing: SourceRouting;
+  readonly #ulids: UlidKeeper;
+  #started = false;
+  #uplinks: readonly Uplink[] = [];
+  #locators: readonly LocalLocator[] = [];
+
+  constructor(
+    config: Pick<DaemonConfig, "uplinks" | "temporaryLocators">,
+    system: HostSystem,
+    observer: HostObserver,
+  ) {
+    const warn = (error: Error) => observer.warning(error);
+    this.#config = config;
+    this.#monitor = system.monitor;
+    this.#own = system.own;
+    this.#observer = observer;
+    this.#routing = new SourceRouting(system.own, warn);
+    this.#ulids = new UlidKeeper(system.own, system.ulidFile, warn);
+  }
+
+  get uplinks(): readonly Uplink[] {
+    return this.#uplinks;
+  }
+
+  /** With the ULIDs in use that no uplink has any more, which are not operational. */
+  get locators(): readonly LocalLocator[] {
+    return this.#locators;
+  }
+
+  /**
+   * Removes what an earlier run left behind and begins to follow the network.
+   * @throws SystemError without the privilege to
+   */
+  start(): void {
+    this.#started = true;
+    this.#ulids.removeLeftovers();
+    this.#monitor.start(
+      () => this.#refresh(),
+      (error) => this.#observer.failed(error),
+    );
+    this.#refresh();
+  }
+
+  /** Leaves the host as it was. Safe to call twice, and without a start. */
+  stop(): void {
+    this.#monitor.close();
+    if (this.#started) {
+      this.#ulids.releaseAll();
+      this.#routing.clear();
+    }
+    this.#started = false;
+    this.#own.close();
+  }
+
+  /** A context needs its local ULID from now on. */
+  hold(tag: ContextTag, ulid: Address): void {
+    this.#ulids.hold(tag, ulid);
+  }
+
+  release(tag: ContextTag): void {
+    if (this.#ulids.release(tag)) this.#refresh();
+  }
+
+  /**
+   * Drops what waits for the gateway of a link without carrier. Linux lets it wait there for
+   * three seconds, and TCP does not send again on the new path what it believes still waiting.
+   * To be called when sessions have left such a link.
+   */
+  dropStranded(): void {
+    for (const { link, gateway, problem } of this.#uplinks) {
+      if (problem !== NO_CARRIER || gateway === undefined) continue;
+      try {
+        this.#own.dropWaiting(link, gateway);
+      } catch (error) {
+        this.#observer.warning(error as Error);
+      }
+    }
+  }
+
+  /** Routing first: what the endpoint sends from a new locator takes its way already. */
+  #refresh(): void {
+    this.#uplinks = findUplinks(this.#monitor.network, this.#config, this.#uplinks);
+    const locators = this.#withHeldUlids(localLocators(this.#uplinks));
+    const changed = JSON.stringify(locators) !== JSON.stringify(this.#locators);
+    this.#locators = locators;
+    this.#routing.apply(this.#uplinks);
+    if (changed) this.#observer.locatorsChanged(locators);
+  }
+
+  #withHeldUlids(present: readonly LocalLocator[]): LocalLocator[] {
+    const gone = this.#ulids.held
+      .filter((ulid) => !present.some((locator) => locator.address === ulid))
+      .map((address) => ({ address, preference: this.#preference(address), operational: false }));
+    return [...present, ...gone];
+  }
+
+  #preference(address: Address): number {
+    const before = this.#locators.find((locator) => locator.address === address);
+    return before?.preference ?? DEFAULT_PREFERENCE;
+  }
+}

@@ -1,0 +1,62 @@
+import type { InterfaceAddress, Link, Route } from "../../linux/rtnetlink.ts";
+import type { Address } from "../../wire/address.ts";
+
+/** The host's links, addresses and routes at one moment. */
+export interface HostNetwork {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+}
+
+/** Follows the host's network. */
+export interface NetworkMonitor {
+  /** As of the last change. */
+  readonly network: HostNetwork;
+  /** Calls `changed` after every change, and `failed` once when it can follow no longer. */
+  start(changed: () => void, failed: (error: Error) => void): void;
+  close(): void;
+}
+
+/** A policy rule of ours: packets from a locator look into a table. */
+export interface SourceRule {
+  readonly priority: number;
+  readonly from: Address;
+  readonly table: number;
+  /** Pass over the table's default routes (suppress_prefixlength 0). */
+  readonly skipDefaultRoutes: boolean;
+}
+
+/** A default route of ours. */
+export interface SourceRoute {
+  readonly table: number;
+  /** Interface index. */
+  readonly link: number;
+  readonly gateway: Address;
+}
+
+/** What of the host's tables is ours at one moment. */
+export interface OwnState {
+  readonly rules: readonly SourceRule[];
+  readonly routes: readonly SourceRoute[];
+  /** /128 addresses on the loopback interface, deprecated so that nothing new chooses them. */
+  readonly ulids: readonly Address[];
+}
+
+/**
+ * What the shim puts into the host's tables, marked as its own (route protocol 140), and of
+ * the rest only packets that can't leave. To add what is there and to remove what is not there is no failure. Every
+ * method has taken effect when it returns, and throws SystemError.
+ */
+export interface OwnEntries {
+  read(): OwnState;
+  addRule(rule: SourceRule): void;
+  removeRule(rule: SourceRule): void;
+  addRoute(route: SourceRoute): void;
+  removeRoute(route: SourceRoute): void;
+  /** False when the address stands there already and is not ours. */
+  addUlid(ulid: Address): boolean;
+  removeUlid(ulid: Address): void;
+  /** Drops the packets that wait for the link-layer address of a neighbor on a link. */
+  dropWaiting(link: number, neighbor: Address): void;
+  close(): void;
+}

@@ -1,0 +1,92 @@
+import type { Address } from "../../wire/address.ts";
+import type { ContextTag } from "../../wire/tag.ts";
+import type { OwnEntries } from "./network.ts";
+import type { UlidFile } from "./ulid-file.ts";
+
+/**
+ * Keeps the local ULID of every context usable: sockets are bound to it, whatever becomes of
+ * the interface that it came from. It stands on the loopback interface too, as long as a
+ * context needs it, and from the beginning: there is no moment without it when the interface
+ * loses it, not even when the daemon has crashed by then.
+ */
+export class UlidKeeper {
+  readonly #own: OwnEntries;
+  readonly #file: UlidFile;
+  readonly #warn: (error: Error) => void;
+  readonly #users = new Map<Address, Set<ContextTag>>();
+  readonly #contexts = new Map<ContextTag, Address>();
+  /** What we put on the loopback interface: not always all that is in use. */
+  readonly #added = new Set<Address>();
+
+  /** @param warn gets what the kernel or the disk refused */
+  constructor(own: OwnEntries, file: UlidFile, warn: (error: Error) => void) {
+    this.#own = own;
+    this.#file = file;
+    this.#warn = warn;
+  }
+
+  /** The local ULIDs of all contexts. */
+  get held(): readonly Address[] {
+    return [...this.#users.keys()];
+  }
+
+  /**
+   * Removes what an earlier run left behind.
+   * @throws StateDirectoryError
+   */
+  removeLeftovers(): void {
+    const leftovers = new Set([...this.#own.read().ulids, ...this.#file.read()]);
+    for (const ulid of leftovers) this.#try(() => this.#own.removeUlid(ulid));
+    this.#file.write([]);
+  }
+
+  hold(tag: ContextTag, ulid: Address): void {
+    this.#contexts.set(tag, ulid);
+    const users = this.#users.get(ulid);
+    if (users !== undefined) {
+      users.add(tag);
+      return;
+    }
+    this.#users.set(ulid, new Set([tag]));
+    this.#try(() => this.#add(ulid));
+  }
+
+  /** True when it was the ULID's last context. */
+  release(tag: ContextTag): boolean {
+    const ulid = this.#contexts.get(tag);
+    if (ulid === undefined) return false;
+    this.#contexts.delete(tag);
+    const users = this.#users.get(ulid);
+    users?.delete(tag);
+    if (users?.size !== 0) return false;
+    this.#users.delete(ulid);
+    this.#try(() => this.#remove(ulid));
+    return true;
+  }
+
+  /** Gives up every ULID. */
+  releaseAll(): void {
+    for (const tag of [...this.#contexts.keys()]) this.release(tag);
+  }
+
+  /** On record before it stands, so that a crash in between leaves nothing unknown. */
+  #add(ulid: Address): void {
+    this.#file.write([...this.#added, ulid]);
+    if (this.#own.addUlid(ulid)) this.#added.add(ulid);
+    else this.#file.write([...this.#added]);
+  }
+
+  #remove(ulid: Address): void {
+    if (!this.#added.delete(ulid)) return;
+    this.#own.removeUlid(ulid);
+    this.#file.write([...this.#added]);
+  }
+
+  #try(change: () => void): void {
+    try {
+      change();
+    } catch (error) {
+      this.#warn(error as Error);
+    }
+  }
+}

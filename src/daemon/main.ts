@@ -1,0 +1,84 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { Endpoint } from "../core/endpoint.ts";
+import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
+import { monotonicNow } from "../linux/clock.ts";
+import { systemClock } from "./clock.ts";
+import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
+import { Daemon } from "./daemon.ts";
+import { EndOfRun } from "./end-of-run.ts";
+import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
+import { UlidFile } from "./host/ulid-file.ts";
+import { createLog, type Logger } from "./log.ts";
+
+export interface DaemonOptions {
+  /** `undefined`: the default file, if there is one. */
+  readonly configFile: string | undefined;
+  readonly socket: string;
+  readonly stateDir: string;
+  readonly jsonLog: boolean;
+  readonly version: string;
+}
+
+/**
+ * Runs the daemon until a signal or a failure ends it.
+ * @returns the exit status: 0 after a signal, 1 after a failure, which has been reported
+ */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  let config: DaemonConfig;
+  try {
+    config = loadConfig(options.configFile);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+  const log = createLog(config.logLevel, options.jsonLog);
+  const end = new EndOfRun(log);
+  try {
+    await runUntil(end, buildDaemon(config, options, log, end), options.socket);
+  } catch (error) {
+    end.fail(error);
+  }
+  log.info("stopped");
+  return end.status;
+}
+
+async function runUntil(end: EndOfRun, daemon: Daemon, socket: string): Promise<void> {
+  try {
+    await daemon.start(socket);
+    await end.reached;
+  } finally {
+    await daemon.stop();
+  }
+}
+
+function buildDaemon(
+  config: DaemonConfig,
+  options: DaemonOptions,
+  log: Logger,
+  end: EndOfRun,
+): Daemon {
+  const plane = new NfqueueDataPlane({
+    ...config.nfqueue,
+    trigger: config.trigger,
+    warn: (message) => log.warn(message),
+  });
+  return new Daemon({
+    config,
+    version: options.version,
+    clock: systemClock(monotonicNow),
+    endpoint: new Endpoint({ ...config, random: randomBytes, keyedHash }),
+    plane,
+    system: {
+      monitor: new KernelMonitor(),
+      own: new KernelEntries(),
+      ulidFile: new UlidFile(options.stateDir),
+    },
+    log,
+    failed: (error) => end.fail(error),
+  });
+}
+
+function keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return createHmac("sha256", key).update(data).digest();
+}

@@ -1,0 +1,164 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import {
+  ConfigError,
+  configWarnings,
+  loadConfig,
+  parseConfig,
+} from "../../src/daemon/config/config.ts";
+import { CONFIG_SCHEMA } from "../../src/daemon/config/schema.ts";
+
+const FILE = "/etc/l3shim/config.toml";
+
+function problem(source: string): string {
+  try {
+    parseConfig(source, FILE);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error("the configuration was accepted");
+}
+
+test("an empty file gives safe defaults", () => {
+  expect(parseConfig("", FILE)).toEqual({
+    security: "verified",
+    dataplane: "auto",
+    sendTimeout: 15_000,
+    contextIdleTimeout: 600_000,
+    maxContexts: 65_536,
+    trigger: { packets: 50, age: undefined },
+    nfqueue: { inboundHook: "prerouting", backend: "auto", queue: 14_000 },
+    temporaryLocators: false,
+    uplinks: [],
+    logLevel: "info",
+  });
+});
+
+test("every key reaches the configuration", () => {
+  const config = parseConfig(
+    `security = "unverified"
+     dataplane = "nfqueue"
+     send-timeout = 10
+     context-idle-timeout = 300
+     max-contexts = 9
+     trigger = { packets = 1, age = 2 }
+     nfqueue.inbound-hook = "input"
+     nfqueue.backend = "nft"
+     nfqueue.queue = 7
+     locators.temporary = true
+     log.level = "debug"
+     [[uplink]]
+     interface = "eth0"
+     gateway = "FE80:0::1"
+     preference = 3
+     [[uplink]]
+     interface = "wlan0"
+     exclude = true`,
+    FILE,
+  );
+  expect(config).toEqual({
+    security: "unverified",
+    dataplane: "nfqueue",
+    sendTimeout: 10_000,
+    contextIdleTimeout: 300_000,
+    maxContexts: 9,
+    trigger: { packets: 1, age: 2_000 },
+    nfqueue: { inboundHook: "input", backend: "nft", queue: 7 },
+    temporaryLocators: true,
+    uplinks: [
+      { interface: "eth0", gateway: "fe80::1", preference: 3, exclude: false },
+      { interface: "wlan0", gateway: undefined, preference: undefined, exclude: true },
+    ],
+    logLevel: "debug",
+  });
+});
+
+test.each([
+  ["send-timeout = 0", 1, "send-timeout: must be a whole number from 1 to 100 (seconds), but is 0"],
+  ["\nsend-timeout = 2.5", 2, "send-timeout: must be a whole number from 1 to 100 (seconds)"],
+  ['\n\nsend-timeout = "x"', 3, "send-timeout: must be a whole number"],
+  ["context-idle-timeout = 299", 1, "context-idle-timeout: must be a whole number from 300"],
+  ['security = "none"', 1, 'security: must be one of "verified", "unverified", but is "none"'],
+  ["sendtimeout = 10", 1, "sendtimeout: unknown key; known here: security, dataplane"],
+  ["[trigger]\n\npacket = 5", 3, "trigger.packet: unknown key; known here: packets, age"],
+  ["a = 1\ntrigger = { packets = 0 }", 2, "trigger.packets: must be a whole number from 1"],
+  ["# x\ntrigger.packets = 0", 2, "trigger.packets: must be a whole number from 1"],
+  ["'trigger' . \"packets\" = 0", 1, "trigger.packets: must be a whole number from 1"],
+  ["trigger = 5", 1, "trigger: must be a table, but is 5"],
+  ["[uplink]\ninterface = 'a'", 1, "uplink: must be written as [[uplink]]"],
+  [
+    '[[uplink]]\ninterface="a"\n\n[[uplink]]\npreference=1',
+    4,
+    "uplink.interface: this key is required",
+  ],
+  [
+    '[[uplink]]\ninterface="a"\n[[uplink]]\ninterface="b"\npreference=256',
+    5,
+    "uplink.preference: must",
+  ],
+  ['[[uplink]]\ninterface="a"\ngateway="10.0.0.1"', 3, "uplink.gateway: must be an IPv6 address"],
+  ['[[uplink]]\ninterface="a/b"', 2, "uplink.interface: must be the name of an interface"],
+  ['[[uplink]]\ninterface="a"\n[[uplink]]\ninterface="a"', 4, "has an [[uplink]] already"],
+  ["[[uplink]]\ninterface='a'\nmetric = 1", 3, "uplink.metric: unknown key; known here: interface"],
+])("%j is refused with file, line %i and key", (source, line, text) => {
+  const lines = problem(source).split("\n");
+  expect(lines.some((l) => l.startsWith(`${FILE}:${line}: `) && l.includes(text))).toBe(true);
+});
+
+test("a syntax error is refused with its line and column", () => {
+  expect(problem("log.level = 'info'\nsend-timeout = = 1")).toMatch(
+    /^\/etc\/l3shim\/config\.toml:2: column \d+: /,
+  );
+});
+
+test("all problems of a file are told at once, in the order of lines", () => {
+  const lines = problem("max-contexts = 0\nsend-timeout = 0\nfoo = 1").split("\n");
+  expect(lines.map((line) => line.split(": ")[1])).toEqual(["max-contexts", "send-timeout", "foo"]);
+});
+
+test("only the default file may be missing", () => {
+  expect(() => loadConfig("/nonexistent/config.toml")).toThrow(
+    "cannot read the configuration file /nonexistent/config.toml: ENOENT",
+  );
+});
+
+test("a send timeout under 10 s draws a warning, 10 s does not", () => {
+  const warnings = (source: string) => configWarnings(parseConfig(source, FILE)).map((w) => w.code);
+  expect(warnings("send-timeout = 9")).toContain("short-send-timeout");
+  expect(warnings("send-timeout = 10")).not.toContain("short-send-timeout");
+});
+
+const SHIPPED = new URL("../../packaging/config.toml", import.meta.url);
+
+test("the shipped file as it stands changes nothing", () => {
+  expect(parseConfig(readFileSync(SHIPPED, "utf8"), FILE)).toEqual(parseConfig("", FILE));
+});
+
+test("the shipped file lists every key with its default", () => {
+  const shipped = readFileSync(SHIPPED, "utf8");
+  const uncommented = shipped.replace(/^#(?=[[a-z-])/gm, "");
+  const listed = parseConfig(uncommented, FILE);
+  const defaults = parseConfig("", FILE);
+  // These two have no default: the file shows examples.
+  expect({ ...listed, trigger: { ...listed.trigger, age: undefined }, uplinks: [] }).toEqual(
+    defaults,
+  );
+  for (const key of keysOf(CONFIG_SCHEMA)) {
+    expect(uncommented).toMatch(new RegExp(`^(${key} =|\\[+${key}\\])`, "m"));
+  }
+  expect(listed.trigger.age).toBeDefined();
+  expect(listed.uplinks).toHaveLength(1);
+});
+
+/** Every key that the schema knows, of nested tables too. */
+function keysOf(schema: object): string[] {
+  const { wrapped, item, entries } = schema as {
+    wrapped?: object;
+    item?: object;
+    entries?: Record<string, object>;
+  };
+  const inner = wrapped ?? item;
+  if (inner !== undefined) return keysOf(inner);
+  return Object.entries(entries ?? {}).flatMap(([key, value]) => [key, ...keysOf(value)]);
+}

@@ -1,0 +1,320 @@
+import type { Output } from "../../src/core/output.ts";
+import { type Instant, instant } from "../../src/core/time.ts";
+import { TrafficRecord, type TrafficSnapshot } from "../../src/core/traffic.ts";
+import type { Clock } from "../../src/daemon/clock.ts";
+import type {
+  HostNetwork,
+  NetworkMonitor,
+  OwnEntries,
+  OwnState,
+  SourceRoute,
+  SourceRule,
+} from "../../src/daemon/host/network.ts";
+import type { DataPlane, DataPlaneEvents } from "../../src/dataplane/dataplane.ts";
+import {
+  ANY_PREFIX,
+  type InterfaceAddress,
+  type Link,
+  MAIN_TABLE,
+  type Route,
+} from "../../src/linux/rtnetlink.ts";
+import { type Address, parseAddress } from "../../src/wire/address.ts";
+import type { ContextTag } from "../../src/wire/tag.ts";
+
+export function linkOf(index: number, changes: Partial<Link> = {}): Link {
+  return {
+    index,
+    name: `eth${index}`,
+    up: true,
+    carrier: true,
+    running: true,
+    loopback: false,
+    mtu: 1500,
+    master: undefined,
+    kind: undefined,
+    ...changes,
+  };
+}
+
+export function addressOn(
+  link: number,
+  text: string,
+  changes: Partial<InterfaceAddress> = {},
+): InterfaceAddress {
+  return {
+    address: address(text),
+    prefixLength: 64,
+    link,
+    scope: "global",
+    tentative: false,
+    optimistic: false,
+    dadFailed: false,
+    noDad: false,
+    deprecated: false,
+    temporary: false,
+    permanent: true,
+    preferredLifetime: undefined,
+    validLifetime: undefined,
+    protocol: undefined,
+    ...changes,
+  };
+}
+
+/** A default route of the main table via fe80::LINK. */
+export function defaultRoute(link: number, changes: Partial<Route> = {}): Route {
+  return {
+    destination: ANY_PREFIX,
+    source: ANY_PREFIX,
+    gateway: address(`fe80::${link}`),
+    link,
+    table: MAIN_TABLE,
+    metric: 1024,
+    protocol: 4,
+    type: "unicast",
+    mtu: undefined,
+    preferredSource: undefined,
+    ...changes,
+  };
+}
+
+export function address(text: string): Address {
+  const parsed = parseAddress(text);
+  if (parsed === undefined) throw new Error(`no address: ${text}`);
+  return parsed;
+}
+
+/** Time that stands still until a test moves it. The wall clock starts at 1970. */
+export class VirtualClock implements Clock {
+  #now = 1_000_000;
+  readonly timers = new Map<object, { at: number; callback: () => void }>();
+
+  now(): Instant {
+    return instant(this.#now);
+  }
+
+  wall(): number {
+    return this.#now - 1_000_000;
+  }
+
+  schedule(at: Instant, callback: () => void): () => void {
+    const timer = {};
+    this.timers.set(timer, { at, callback });
+    return () => this.timers.delete(timer);
+  }
+
+  /** Moves on by so many milliseconds; timers fire in order, each at its time. */
+  advance(span: number): void {
+    const end = this.#now + span;
+    for (;;) {
+      const due = [...this.timers].sort(([, a], [, b]) => a.at - b.at)[0];
+      if (due === undefined || due[1].at > end) break;
+      this.timers.delete(due[0]);
+      this.#now = Math.max(this.#now, due[1].at);
+      due[1].callback();
+    }
+    this.#now = end;
+  }
+}
+
+/** A data plane that remembers what it was told and says what a test wants. */
+export class FakePlane implements DataPlane {
+  readonly name = "nfqueue";
+  readonly calls: string[] = [];
+  readonly counters = { "fake-dropped": 3 };
+  readonly records = new Map<ContextTag, TrafficRecord>();
+  readonly sent: { source: Address; destination: Address; bytes: Uint8Array }[] = [];
+  openError: Error | undefined;
+  sendError: Error | undefined;
+  #events: DataPlaneEvents | undefined;
+
+  get events(): DataPlaneEvents {
+    if (this.#events === undefined) throw new Error("the plane is not open");
+    return this.#events;
+  }
+
+  open(events: DataPlaneEvents): Promise<void> {
+    this.calls.push("open");
+    this.#events = events;
+    return this.openError === undefined ? Promise.resolve() : Promise.reject(this.openError);
+  }
+
+  close(): Promise<void> {
+    this.calls.push("close");
+    return Promise.resolve();
+  }
+
+  sendControl(source: Address, destination: Address, bytes: Uint8Array): void {
+    if (this.sendError !== undefined) throw this.sendError;
+    this.sent.push({ source, destination, bytes });
+  }
+
+  setContext(tag: ContextTag): void {
+    this.calls.push("setContext");
+    this.records.set(tag, new TrafficRecord());
+  }
+
+  clearContext(tag: ContextTag): void {
+    this.calls.push("clearContext");
+    this.records.delete(tag);
+  }
+
+  setMapping(): void {
+    this.calls.push("setMapping");
+  }
+
+  clearMapping(): void {
+    this.calls.push("clearMapping");
+  }
+
+  watch(_tag: ContextTag, on: boolean): void {
+    this.calls.push(`watch ${on}`);
+  }
+
+  traffic(tag: ContextTag): TrafficSnapshot | undefined {
+    return this.records.get(tag)?.snapshot;
+  }
+
+  markTraffic(_tag: ContextTag, direction: string): void {
+    this.calls.push(`markTraffic ${direction}`);
+  }
+
+  armTrigger(): void {
+    this.calls.push("armTrigger");
+  }
+}
+
+/** An endpoint that records its inputs and puts out what a test prepares. */
+export class ScriptedEndpoint {
+  readonly inputs: string[] = [];
+  readonly outputs: Output[] = [];
+  /** Called on every input, after it is recorded. */
+  react: (input: string) => void = () => undefined;
+  deadline: number | undefined;
+
+  handleControl(now: number): void {
+    this.#take(`control ${now}`);
+  }
+  handleTrigger(now: number): void {
+    this.#take(`trigger ${now}`);
+  }
+  handleTraffic(now: number): void {
+    this.#take(`traffic ${now}`);
+  }
+  handleInboundPayload(now: number): void {
+    this.#take(`payload ${now}`);
+  }
+  handleUnknownTag(now: number): void {
+    this.#take(`unknown-tag ${now}`);
+  }
+  handleIcmpError(now: number): void {
+    this.#take(`icmp ${now}`);
+  }
+  handleTimeout(now: number): void {
+    this.#take(`timeout ${now}`);
+  }
+  poll(): Output | undefined {
+    return this.outputs.shift();
+  }
+  pollTimeout(): object | undefined {
+    return this.deadline === undefined ? undefined : { at: this.deadline, reason: "probe" };
+  }
+
+  #take(input: string): void {
+    this.inputs.push(input);
+    this.react(input);
+  }
+}
+
+/** A host network that tests change by hand. */
+export class FakeMonitor implements NetworkMonitor {
+  network: HostNetwork;
+  #changed: (() => void) | undefined;
+  failed: ((error: Error) => void) | undefined;
+
+  constructor(network: HostNetwork) {
+    this.network = network;
+  }
+
+  start(changed: () => void, failed: (error: Error) => void): void {
+    this.#changed = changed;
+    this.failed = failed;
+  }
+
+  change(network: HostNetwork): void {
+    this.network = network;
+    this.#changed?.();
+  }
+
+  close(): void {
+    this.#changed = undefined;
+  }
+}
+
+/** The host's tables as far as they are ours; the kernel's refusals can be played. */
+export class FakeEntries implements OwnEntries {
+  readonly ruleList: SourceRule[] = [];
+  readonly routeList: SourceRoute[] = [];
+  readonly ulidList: Address[] = [];
+  /** Addresses that stand on the loopback interface and are not ours. */
+  readonly foreignUlids = new Set<Address>();
+  /** Kernels before 5.18 cannot tell which addresses are ours. */
+  marksUlids = true;
+  readonly log: string[] = [];
+  refuse: (change: string) => boolean = () => false;
+
+  closed = false;
+
+  read(): OwnState {
+    return {
+      rules: [...this.ruleList],
+      routes: [...this.routeList],
+      ulids: this.marksUlids ? [...this.ulidList] : [],
+    };
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  addRule(rule: SourceRule): void {
+    this.#note(`add rule ${rule.priority} from ${rule.from} table ${rule.table}`);
+    this.ruleList.push(rule);
+  }
+
+  removeRule(rule: SourceRule): void {
+    this.#note(`remove rule ${rule.priority} from ${rule.from} table ${rule.table}`);
+    this.ruleList.splice(this.ruleList.indexOf(rule), 1);
+  }
+
+  addRoute(route: SourceRoute): void {
+    this.#note(`add route table ${route.table} via ${route.gateway}`);
+    this.routeList.push(route);
+  }
+
+  removeRoute(route: SourceRoute): void {
+    this.#note(`remove route table ${route.table} via ${route.gateway}`);
+    this.routeList.splice(this.routeList.indexOf(route), 1);
+  }
+
+  addUlid(ulid: Address): boolean {
+    if (this.foreignUlids.has(ulid)) return false;
+    this.#note(`add ulid ${ulid}`);
+    this.ulidList.push(ulid);
+    return true;
+  }
+
+  removeUlid(ulid: Address): void {
+    this.#note(`remove ulid ${ulid}`);
+    const at = this.ulidList.indexOf(ulid);
+    if (at >= 0) this.ulidList.splice(at, 1);
+  }
+
+  dropWaiting(link: number, neighbor: Address): void {
+    this.#note(`drop what waits for ${neighbor} on link ${link}`);
+  }
+
+  #note(change: string): void {
+    if (this.refuse(change)) throw new Error(`refused: ${change}`);
+    this.log.push(change);
+  }
+}

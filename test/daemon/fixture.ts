@@ -1,0 +1,119 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { Endpoint } from "../../src/core/endpoint.ts";
+import { parseConfig } from "../../src/daemon/config/config.ts";
+import { Daemon } from "../../src/daemon/daemon.ts";
+import type { HostNetwork } from "../../src/daemon/host/network.ts";
+import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
+import {
+  address,
+  addressOn,
+  defaultRoute,
+  FakeEntries,
+  FakeMonitor,
+  FakePlane,
+  linkOf,
+  VirtualClock,
+} from "./fakes.ts";
+
+/** A daemon on fakes: a scripted network, a plane without packets, virtual time. */
+export interface TestDaemon {
+  readonly daemon: Daemon;
+  readonly plane: FakePlane;
+  readonly monitor: FakeMonitor;
+  readonly own: FakeEntries;
+  readonly clock: VirtualClock;
+  readonly socket: string;
+  readonly failures: Error[];
+  readonly logged: Record<string, unknown>[];
+}
+
+export const A1 = address("2001:db8:a1::a");
+export const A2 = address("2001:db8:a2::a");
+export const B1 = address("2001:db8:b1::b");
+const B2 = address("2001:db8:b2::b");
+
+/** Uplinks up0, up1 … with one address each. */
+export function networkOf(...addresses: readonly string[]): HostNetwork {
+  return {
+    links: addresses.map((_, i) => linkOf(i + 1, { name: `up${i}` })),
+    addresses: addresses.map((text, i) => addressOn(i + 1, text)),
+    routes: addresses.map((_, i) => defaultRoute(i + 1)),
+  };
+}
+
+/** Makes daemons and removes what they leave. */
+export class Workshop {
+  readonly directory = mkdtempSync(join(tmpdir(), "l3shim-test-"));
+  readonly #daemons: TestDaemon[] = [];
+
+  /** @param name also seeds its random numbers */
+  create(name: string, network: HostNetwork, clock = new VirtualClock()): TestDaemon {
+    const config = parseConfig('security = "unverified"\nsend-timeout = 10', "test.toml");
+    const plane = new FakePlane();
+    const monitor = new FakeMonitor(network);
+    const own = new FakeEntries();
+    const failures: Error[] = [];
+    const logged: Record<string, unknown>[] = [];
+    const daemon = new Daemon({
+      config,
+      version: "0.0.0-test",
+      clock,
+      endpoint: new Endpoint({ ...config, random: seededRandom(name), keyedHash }),
+      plane,
+      system: { monitor, own, ulidFile: new UlidFile(join(this.directory, name), "boot") },
+      log: pino(
+        { level: "info", base: null },
+        { write: (line: string) => logged.push(JSON.parse(line) as Record<string, unknown>) },
+      ),
+      failed: (error) => failures.push(error),
+    });
+    const socket = join(this.directory, `${name}.sock`);
+    const made = { daemon, plane, monitor, own, clock, socket, failures, logged };
+    this.#daemons.push(made);
+    return made;
+  }
+
+  /** Two daemons, started, whose control messages reach each other at once. */
+  async createPair(): Promise<readonly [TestDaemon, TestDaemon]> {
+    const clock = new VirtualClock();
+    const a = this.create("a", networkOf(A1, A2), clock);
+    const b = this.create("b", networkOf(B1, B2), clock);
+    await a.daemon.start(a.socket);
+    await b.daemon.start(b.socket);
+    connect(a, b);
+    connect(b, a);
+    return [a, b];
+  }
+
+  async close(): Promise<void> {
+    for (const { daemon } of this.#daemons) await daemon.stop();
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+function connect(from: TestDaemon, to: TestDaemon): void {
+  from.plane.sendControl = (source, destination, bytes) => {
+    to.plane.events.control(to.clock.now(), source, destination, bytes.slice());
+  };
+}
+
+function keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return createHash("sha256").update(key).update(data).digest();
+}
+
+/** The same octets in every run. */
+function seededRandom(seed: string): (length: number) => Uint8Array {
+  let count = 0;
+  return (length) => {
+    const blocks: Buffer[] = [];
+    for (let i = 0; i < length; i += 32) {
+      count += 1;
+      blocks.push(createHash("sha256").update(`${seed} ${count}`).digest());
+    }
+    return Buffer.concat(blocks).subarray(0, length);
+  };
+}

@@ -1,0 +1,317 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { LocalLocator } from "../../src/core/config.ts";
+import { Host } from "../../src/daemon/host/host.ts";
+import type { HostNetwork } from "../../src/daemon/host/network.ts";
+import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
+import { findUplinks, localLocators, uplinkWarnings } from "../../src/daemon/host/uplinks.ts";
+import { contextTag } from "../../src/wire/tag.ts";
+import {
+  address,
+  addressOn,
+  FakeEntries,
+  FakeMonitor,
+  linkOf as link,
+  defaultRoute as route,
+} from "./fakes.ts";
+
+const NO_CONFIG = { uplinks: [], temporaryLocators: false };
+
+/** Two uplinks: eth1 with 2001:db8:1::a, eth2 with 2001:db8:2::a; and the loopback interface. */
+function twoUplinks(changes: Partial<HostNetwork> = {}): HostNetwork {
+  return {
+    links: [link(9, { name: "lo", loopback: true }), link(1), link(2)],
+    addresses: [addressOn(1, "2001:db8:1::a"), addressOn(2, "2001:db8:2::a")],
+    routes: [route(1), route(2)],
+    ...changes,
+  };
+}
+
+function locatorsOf(network: HostNetwork, config: Parameters<typeof findUplinks>[1] = NO_CONFIG) {
+  return localLocators(findUplinks(network, config)).map(
+    ({ address: text, operational }) => `${text}${operational ? "" : " down"}`,
+  );
+}
+
+test("each interface with a default route is an uplink and gives its locators", () => {
+  expect(findUplinks(twoUplinks(), NO_CONFIG)).toMatchObject([
+    { interface: "eth1", gateway: "fe80::1", preference: 100, problem: undefined },
+    { interface: "eth2", gateway: "fe80::2", preference: 100, problem: undefined },
+  ]);
+  expect(locatorsOf(twoUplinks())).toEqual(["2001:db8:1::a", "2001:db8:2::a"]);
+});
+
+test("an interface without default route is none, unless the configuration names it", () => {
+  const network = twoUplinks({ routes: [route(1)] });
+  expect(locatorsOf(network)).toEqual(["2001:db8:1::a"]);
+  const uplink = { interface: "eth2", gateway: undefined, preference: 7, exclude: false };
+  const named = findUplinks(network, { ...NO_CONFIG, uplinks: [uplink] });
+  expect(localLocators(named)).toEqual([
+    { address: "2001:db8:1::a", preference: 100, operational: true },
+    { address: "2001:db8:2::a", preference: 7, operational: true },
+  ]);
+});
+
+test("the configured gateway goes before the default route's, else the best metric counts", () => {
+  const network = twoUplinks({ routes: [{ ...route(2), link: 1 }, route(1, { metric: 100 })] });
+  expect(findUplinks(network, NO_CONFIG)[0]?.gateway).toBe("fe80::1");
+  const gateway = address("fe80::99");
+  const uplink = { interface: "eth1", gateway, preference: undefined, exclude: false };
+  expect(findUplinks(network, { ...NO_CONFIG, uplinks: [uplink] })[0]?.gateway).toBe("fe80::99");
+});
+
+test("an excluded interface is no uplink", () => {
+  const uplink = { interface: "eth1", gateway: undefined, preference: undefined, exclude: true };
+  expect(locatorsOf(twoUplinks(), { ...NO_CONFIG, uplinks: [uplink] })).toEqual(["2001:db8:2::a"]);
+});
+
+test.each([
+  ["link-local", addressOn(1, "fe80::a", { scope: "link" }), false],
+  ["unique local", addressOn(1, "fd00::a"), false],
+  ["deprecated", addressOn(1, "2001:db8:1::b", { deprecated: true }), false],
+  ["temporary", addressOn(1, "2001:db8:1::b", { temporary: true }), false],
+  ["ordinary", addressOn(1, "2001:db8:1::b"), true],
+])("whether a locator is offered: %s", (_kind, candidate, offered) => {
+  const network = twoUplinks({ addresses: [candidate] });
+  expect(locatorsOf(network)).toEqual(offered ? [candidate.address] : []);
+});
+
+test("temporary addresses are offered when asked for", () => {
+  const temporary = addressOn(1, "2001:db8:1::b", { temporary: true });
+  const network = twoUplinks({ addresses: [temporary] });
+  expect(locatorsOf(network, { uplinks: [], temporaryLocators: true })).toEqual(["2001:db8:1::b"]);
+});
+
+test.each([
+  ["no carrier", { links: [link(1, { carrier: false }), link(2)] }],
+  ["the interface is down", { links: [link(1, { up: false, carrier: false }), link(2)] }],
+  ["no default route", { routes: [route(2)] }],
+])("an uplink with a problem stays one, and its locators are down: %s", (problem, changes) => {
+  const before = findUplinks(twoUplinks(), NO_CONFIG);
+  const [eth1, eth2] = findUplinks(twoUplinks(changes), NO_CONFIG, before);
+  expect(eth1).toMatchObject({ problem, locators: [{ operational: false, problem }] });
+  expect(eth2?.problem).toBeUndefined();
+});
+
+test("a tentative or duplicate address is not operational, and says why", () => {
+  const addresses = [
+    addressOn(1, "2001:db8:1::a", { tentative: true }),
+    addressOn(1, "2001:db8:1::b", { tentative: true, dadFailed: true }),
+  ];
+  const [uplink] = findUplinks(twoUplinks({ addresses }), NO_CONFIG);
+  expect(uplink?.locators.map((locator) => locator.problem)).toEqual([
+    "duplicate address detection is not finished",
+    "another host on the link has this address",
+  ]);
+});
+
+test("an address that becomes deprecated while it is offered stays", () => {
+  const before = findUplinks(twoUplinks(), NO_CONFIG);
+  const addresses = [addressOn(1, "2001:db8:1::a", { deprecated: true })];
+  const after = findUplinks(twoUplinks({ addresses }), NO_CONFIG, before);
+  expect(localLocators(after).map((locator) => locator.address)).toEqual(["2001:db8:1::a"]);
+});
+
+test("an address on two uplinks is one locator, operational if one of them is", () => {
+  const network = twoUplinks({
+    links: [link(1, { carrier: false }), link(2)],
+    addresses: [addressOn(1, "2001:db8:1::a"), addressOn(2, "2001:db8:1::a")],
+  });
+  expect(locatorsOf(network)).toEqual(["2001:db8:1::a"]);
+});
+
+test("warnings tell of uplinks that are down, and of a host without a second way", () => {
+  const codes = (network: HostNetwork) =>
+    uplinkWarnings(findUplinks(network, NO_CONFIG, findUplinks(twoUplinks(), NO_CONFIG))).map(
+      (warning) => warning.code,
+    );
+  expect(codes(twoUplinks())).toEqual([]);
+  expect(codes(twoUplinks({ routes: [route(1)] }))).toEqual(["uplink-down", "one-uplink"]);
+  expect(codes(twoUplinks({ routes: [] }))).toEqual(["uplink-down", "uplink-down", "no-uplink"]);
+});
+
+const TAG_1 = contextTag(1);
+const TAG_2 = contextTag(2);
+const ULID = address("2001:db8:1::a");
+
+let directory: string;
+let monitor: FakeMonitor;
+let own: FakeEntries;
+let seen: LocalLocator[][];
+let warnings: string[];
+let host: Host;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "l3shim-host-"));
+  monitor = new FakeMonitor(twoUplinks());
+  own = new FakeEntries();
+  host = createHost();
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function createHost(): Host {
+  seen = [];
+  warnings = [];
+  return new Host(
+    NO_CONFIG,
+    { monitor, own, ulidFile: new UlidFile(directory, "boot-1") },
+    {
+      locatorsChanged: (locators) => seen.push([...locators]),
+      warning: (error) => warnings.push(error.message),
+      failed: (error) => warnings.push(`failed: ${error.message}`),
+    },
+  );
+}
+
+test("each locator leaves by its own uplink, specific routes first", () => {
+  host.start();
+  expect(own.log).toEqual([
+    "add route table 1400001 via fe80::1",
+    "add route table 1400002 via fe80::2",
+    "add rule 14010 from 2001:db8:1::a table 254",
+    "add rule 14020 from 2001:db8:1::a table 1400001",
+    "add rule 14010 from 2001:db8:2::a table 254",
+    "add rule 14020 from 2001:db8:2::a table 1400002",
+  ]);
+});
+
+test("an uplink that goes down takes its rules and its route along, and only those", () => {
+  host.start();
+  own.log.length = 0;
+  monitor.change(twoUplinks({ links: [link(1, { carrier: false }), link(2)] }));
+  expect(own.log).toEqual([
+    "remove rule 14010 from 2001:db8:1::a table 254",
+    "remove rule 14020 from 2001:db8:1::a table 1400001",
+    "remove route table 1400001 via fe80::1",
+  ]);
+  monitor.change(twoUplinks());
+  expect(own.ruleList).toHaveLength(4);
+  expect(own.routeList).toHaveLength(2);
+});
+
+test("a route that the kernel flushed is set again at the next change", () => {
+  host.start();
+  own.routeList.length = 0;
+  monitor.change(twoUplinks());
+  expect(own.routeList).toHaveLength(2);
+});
+
+test("what a crashed run left is adopted where it fits, and else removed; nothing is doubled", () => {
+  host.start();
+  own.ruleList.push(...own.read().rules);
+  own.ruleList.push({
+    priority: 14_020,
+    from: address("2001:db8:9::9"),
+    table: 1_400_009,
+    skipDefaultRoutes: false,
+  });
+  own.ulidList.push(address("2001:db8:9::9"));
+  own.log.length = 0;
+  host = createHost();
+  host.start();
+  expect(own.ruleList).toHaveLength(4);
+  expect(own.routeList).toHaveLength(2);
+  expect(own.ulidList).toEqual([]);
+  expect(own.log.filter((change) => change.startsWith("add"))).toEqual([]);
+});
+
+test("a rule that the kernel refuses is reported, the others are set", () => {
+  own.refuse = (change) => change === "add rule 14020 from 2001:db8:1::a table 1400001";
+  host.start();
+  expect(warnings).toHaveLength(1);
+  expect(own.ruleList).toHaveLength(3);
+});
+
+test("locators are told when they change, and only then", () => {
+  host.start();
+  monitor.change(twoUplinks());
+  expect(seen).toHaveLength(1);
+  monitor.change(twoUplinks({ addresses: [addressOn(2, "2001:db8:2::a")] }));
+  expect(seen[1]?.map((locator) => locator.address)).toEqual(["2001:db8:2::a"]);
+});
+
+test("packets that wait on a link without carrier are dropped, others are left to the kernel", () => {
+  host.start();
+  host.dropStranded();
+  monitor.change(twoUplinks({ links: [link(1, { carrier: false }), link(2, { up: false })] }));
+  own.log.length = 0;
+  host.dropStranded();
+  expect(own.log).toEqual(["drop what waits for fe80::1 on link 1"]);
+});
+
+test("a context's ULID stands on the loopback interface until its last context goes", () => {
+  host.start();
+  host.hold(TAG_1, ULID);
+  host.hold(TAG_2, ULID);
+  expect(own.ulidList).toEqual([ULID]);
+  host.release(TAG_1);
+  expect(own.ulidList).toEqual([ULID]);
+  host.release(TAG_2);
+  expect(own.ulidList).toEqual([]);
+});
+
+test("a ULID in use whose address is deleted stays listed, not operational", () => {
+  host.start();
+  host.hold(TAG_1, ULID);
+  monitor.change(twoUplinks({ addresses: [addressOn(2, "2001:db8:2::a")] }));
+  expect(host.locators).toEqual([
+    { address: "2001:db8:2::a", preference: 100, operational: true },
+    { address: ULID, preference: 100, operational: false },
+  ]);
+  host.release(TAG_1);
+  expect(host.locators.map((locator) => locator.address)).toEqual(["2001:db8:2::a"]);
+});
+
+test("an address that the administrator put on the loopback interface is left alone", () => {
+  own.foreignUlids.add(ULID);
+  host.start();
+  host.hold(TAG_1, ULID);
+  host.release(TAG_1);
+  expect(own.log.filter((change) => change.includes("ulid"))).toEqual([]);
+});
+
+test("a stop leaves nothing behind", () => {
+  host.start();
+  host.hold(TAG_1, ULID);
+  host.stop();
+  host.stop();
+  expect([own.ruleList, own.routeList, own.ulidList, own.closed]).toEqual([[], [], [], true]);
+});
+
+test("after a crash the ULIDs on record are removed though the kernel cannot mark them", () => {
+  host.start();
+  host.hold(TAG_1, ULID);
+  own.marksUlids = false;
+  createHost().start();
+  expect(own.ulidList).toEqual([]);
+  expect(new UlidFile(directory, "boot-1").read()).toEqual([]);
+});
+
+test("a ULID is on record before it stands", () => {
+  host.start();
+  own.refuse = (change) => {
+    expect(new UlidFile(directory, "boot-1").read()).toEqual([ULID]);
+    return change === "never";
+  };
+  host.hold(TAG_1, ULID);
+  expect(own.ulidList).toEqual([ULID]);
+});
+
+test("a record of an earlier boot, or one cut off, counts for nothing", () => {
+  const file = new UlidFile(directory, "boot-1");
+  file.write([ULID]);
+  expect(file.read()).toEqual([ULID]);
+  expect(new UlidFile(directory, "boot-2").read()).toEqual([]);
+  writeFileSync(join(directory, "ulids.json"), '{"schemaVersion":1,"boo');
+  expect(file.read()).toEqual([]);
+  expect(readdirSync(directory)).toEqual(["ulids.json"]);
+});
+
+test("a state directory that cannot be written fails the start with a remedy", () => {
+  writeFileSync(join(directory, "file"), "");
+  const broken = new UlidFile(join(directory, "file", "state"), "boot-1");
+  expect(() => broken.write([])).toThrow(/cannot write the state directory .*--state-dir/);
+});
