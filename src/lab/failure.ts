@@ -1,0 +1,89 @@
+import { addFilter, removeFilter } from "./filter.ts";
+import type { Network } from "./network.ts";
+import { ipBatch } from "./shell.ts";
+import { CORE, uplinkSpec } from "./topology.ts";
+
+/** A way in which an uplink fails; each can be undone. */
+export type Failure =
+  /** The ISP's router drops in silence: what one host sends or gets, or (no `host`) everything. */
+  | {
+      readonly kind: "silent-loss";
+      readonly isp: string;
+      readonly host?: string;
+      readonly direction: "both" | "to-host" | "from-host";
+    }
+  /** The host's interface is set down; Linux takes its IPv6 addresses and routes with it. */
+  | { readonly kind: "link-down"; readonly host: string; readonly isp: string }
+  /** The router's end goes down: the host's interface loses its carrier. */
+  | { readonly kind: "carrier-lost"; readonly host: string; readonly isp: string }
+  /** The uplink's address is deleted from the host's interface, as the paper's authors did. */
+  | { readonly kind: "address-deleted"; readonly host: string; readonly isp: string };
+
+export interface InjectedFailure {
+  /** Unix time in ms, taken just before the failing command was started. */
+  readonly at: number;
+  /** Undoes the failure: the uplink is again as it was. */
+  heal(): Promise<void>;
+}
+
+const LOSS_TABLE = "silent_loss";
+
+/** @throws LabError when a command of the injection fails. */
+export async function inject(network: Network, failure: Failure): Promise<InjectedFailure> {
+  const at = Date.now();
+  switch (failure.kind) {
+    case "silent-loss": {
+      const router = network.namespace(failure.isp);
+      await addFilter(router, { table: LOSS_TABLE, hook: "forward", rules: lossRules(failure) });
+      return { at, heal: () => removeFilter(router, LOSS_TABLE) };
+    }
+    case "link-down":
+      await setLink(network, failure.host, failure.isp, "down");
+      return { at, heal: () => raiseUplink(network, failure.host, failure.isp) };
+    case "carrier-lost":
+      await setLink(network, failure.isp, failure.host, "down");
+      return { at, heal: () => setLink(network, failure.isp, failure.host, "up") };
+    case "address-deleted": {
+      const { host, isp } = failure;
+      const uplink = uplinkSpec(network.host(host), isp);
+      await ipBatch(network.namespace(host), [`address del ${uplink.address}/64 dev ${isp}`]);
+      return { at, heal: () => network.configureUplink(network.host(host), uplink) };
+    }
+  }
+}
+
+/** What happened, in words for people. */
+export function describeFailure(failure: Failure): string {
+  switch (failure.kind) {
+    case "silent-loss": {
+      if (failure.host === undefined) return `${failure.isp} drops every packet in silence`;
+      const what = { both: "to and from", "to-host": "to", "from-host": "from" }[failure.direction];
+      return `${failure.isp} drops every packet ${what} host ${failure.host} in silence`;
+    }
+    case "link-down":
+      return `host ${failure.host}'s interface ${failure.isp} goes down`;
+    case "carrier-lost":
+      return `host ${failure.host}'s interface ${failure.isp} loses its carrier`;
+    case "address-deleted":
+      return `host ${failure.host}'s address of ${failure.isp} is deleted`;
+  }
+}
+
+function lossRules(failure: Failure & { kind: "silent-loss" }): string[] {
+  const { host, direction } = failure;
+  if (host === undefined) return [`iifname != "${CORE}" drop`, `oifname != "${CORE}" drop`];
+  const rules: string[] = [];
+  if (direction !== "to-host") rules.push(`iifname "${host}" drop`);
+  if (direction !== "from-host") rules.push(`oifname "${host}" drop`);
+  return rules;
+}
+
+async function setLink(network: Network, node: string, device: string, state: "up" | "down") {
+  await ipBatch(network.namespace(node), [`link set dev ${device} ${state}`]);
+}
+
+async function raiseUplink(network: Network, host: string, isp: string): Promise<void> {
+  await setLink(network, host, isp, "up");
+  const spec = network.host(host);
+  await network.configureUplink(spec, uplinkSpec(spec, isp));
+}

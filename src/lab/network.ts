@@ -1,0 +1,167 @@
+import { addFilter } from "./filter.ts";
+import { removeNamespace } from "./leftovers.ts";
+import { inNamespace, ipBatch, LabError, run, tryRun, waitFor } from "./shell.ts";
+import type { HostSpec, Topology, UplinkSpec } from "./topology.ts";
+import { CORE, coreLink, hostSpec, LINK_MTU, uplinkPrefix, uplinkRouter } from "./topology.ts";
+
+/** The start of the name of every namespace that a lab makes; `lab clean` goes by it. */
+const NAMESPACE_PREFIX = "l3lab";
+
+let networksMade = 0;
+
+/** A topology brought to life in network namespaces. Make it with {@link Network.create}. */
+export class Network {
+  readonly topology: Topology;
+  /** Namespace names start with this: prefix, process id and a count. */
+  readonly id: string;
+  readonly #namespaces: string[] = [];
+
+  private constructor(topology: Topology) {
+    this.topology = topology;
+    networksMade += 1;
+    this.id = `${NAMESPACE_PREFIX}-${process.pid}-${networksMade}`;
+  }
+
+  /**
+   * Builds the namespaces and checks that packets pass; leaves nothing behind when it can't.
+   * @throws LabError naming the command that failed.
+   */
+  static async create(topology: Topology): Promise<Network> {
+    const network = new Network(topology);
+    try {
+      await network.#build();
+      await network.#check();
+    } catch (error) {
+      await network.destroy();
+      throw error;
+    }
+    return network;
+  }
+
+  /** The network namespace of a host, an ISP's router or the core. */
+  namespace(node: string): string {
+    return `${this.id}-${node}`;
+  }
+
+  host(name: string): HostSpec {
+    return hostSpec(this.topology, name);
+  }
+
+  /** Removes the namespaces and with them links, rules and what still runs inside. */
+  async destroy(): Promise<void> {
+    for (const namespace of this.#namespaces.splice(0)) await removeNamespace(namespace);
+  }
+
+  /** Gives the uplink's address and default route to the host, anew after a link was down. */
+  async configureUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {
+    await ipBatch(this.namespace(host.name), [
+      `address replace ${uplink.address}/64 dev ${uplink.isp} nodad`,
+      `route replace ${defaultRoute(host, uplink)}`,
+    ]);
+  }
+
+  async #build(): Promise<void> {
+    const { hosts, isps } = this.topology;
+    for (const host of hosts) await this.#addNode(host.name, false);
+    for (const isp of isps) await this.#addNode(isp, true);
+    await this.#addNode(CORE, true);
+    for (const [index, isp] of isps.entries()) await this.#joinCore(isp, index);
+    for (const host of hosts) {
+      for (const uplink of host.uplinks) await this.#addUplink(host, uplink);
+    }
+    for (const isp of isps) await this.#filterSources(isp);
+  }
+
+  async #addNode(name: string, forwards: boolean): Promise<void> {
+    const namespace = this.namespace(name);
+    await run(["ip", "netns", "add", namespace]);
+    this.#namespaces.push(namespace);
+    const settings = ["accept_ra=0", "accept_dad=0"];
+    // A router keeps its addresses when its end of a link is set down to take the carrier away.
+    if (forwards) settings.push("forwarding=1", "keep_addr_on_down=1");
+    const keys = ["all", "default"].flatMap((interfaces) =>
+      settings.map((setting) => `net.ipv6.conf.${interfaces}.${setting}`),
+    );
+    await run(inNamespace(namespace, ["sysctl", "-qw", ...keys]));
+    await ipBatch(namespace, ["link set lo up"]);
+  }
+
+  async #joinCore(isp: string, index: number): Promise<void> {
+    const link = coreLink(index);
+    await this.#connect({ node: isp, device: CORE }, { node: CORE, device: isp });
+    await ipBatch(this.namespace(isp), [
+      `address add ${link.isp}/64 dev ${CORE} nodad`,
+      `route add default via ${link.core} dev ${CORE}`,
+    ]);
+    await ipBatch(this.namespace(CORE), [`address add ${link.core}/64 dev ${isp} nodad`]);
+  }
+
+  async #addUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {
+    const { isp } = uplink;
+    await this.#connect({ node: host.name, device: isp }, { node: isp, device: host.name });
+    await ipBatch(this.namespace(isp), [
+      `address add ${uplinkRouter(uplink)}/64 dev ${host.name} nodad`,
+    ]);
+    const { isp: ispCoreAddress } = coreLink(this.topology.isps.indexOf(isp));
+    await ipBatch(this.namespace(CORE), [
+      `route add ${uplinkPrefix(uplink)} via ${ispCoreAddress} dev ${isp}`,
+    ]);
+    await this.configureUplink(host, uplink);
+  }
+
+  async #connect(one: LinkEnd, other: LinkEnd): Promise<void> {
+    const near = this.namespace(one.node);
+    const far = this.namespace(other.node);
+    await run([
+      ...["ip", "link", "add", "name", one.device, "mtu", `${LINK_MTU}`, "netns", near],
+      ...["type", "veth", "peer", "name", other.device, "mtu", `${LINK_MTU}`, "netns", far],
+    ]);
+    await ipBatch(near, [`link set dev ${one.device} up`]);
+    await ipBatch(far, [`link set dev ${other.device} up`]);
+  }
+
+  /** BCP 38, as ISPs do: a customer's packet with another ISP's source goes no further. */
+  async #filterSources(isp: string): Promise<void> {
+    const rules = this.topology.hosts.flatMap((host) =>
+      host.uplinks
+        .filter((uplink) => uplink.isp === isp)
+        .map((uplink) => `iifname "${host.name}" ip6 saddr != ${uplinkPrefix(uplink)} drop`),
+    );
+    await addFilter(this.namespace(isp), { table: "bcp38", hook: "forward", rules });
+  }
+
+  /** Each host reaches each of its routers, and the ISPs reach each other. */
+  async #check(): Promise<void> {
+    for (const host of this.topology.hosts) {
+      for (const uplink of host.uplinks) await this.#checkPath(host.name, uplinkRouter(uplink));
+    }
+    for (const isp of this.topology.isps) {
+      for (const host of this.topology.hosts) {
+        for (const uplink of host.uplinks) await this.#checkPath(isp, uplink.address);
+      }
+    }
+  }
+
+  async #checkPath(node: string, address: string): Promise<void> {
+    const ping = inNamespace(this.namespace(node), ["ping", "-6", "-c1", "-W1", address]);
+    await waitFor(async () => ((await tryRun(ping)).code === 0 ? true : undefined), {
+      timeout: 10_000,
+      timeoutError: () =>
+        new LabError(
+          `the lab network is up but ${node} can't ping ${address}: look with "ip netns exec ` +
+            `${this.namespace(node)} ip -6 route", and for firewall rules that new namespaces get`,
+        ),
+    });
+  }
+}
+
+interface LinkEnd {
+  readonly node: string;
+  readonly device: string;
+}
+
+/** The host's uplinks in their order: the first one's route has the lowest metric. */
+function defaultRoute(host: HostSpec, uplink: UplinkSpec): string {
+  const metric = 1024 * (1 + host.uplinks.indexOf(uplink));
+  return `default via ${uplinkRouter(uplink)} dev ${uplink.isp} metric ${metric}`;
+}

@@ -1,0 +1,154 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { type IncomingMessage, request } from "node:http";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { LabProcess } from "./lab-process.ts";
+import type { Network } from "./network.ts";
+import { inNamespace, run, waitFor } from "./shell.ts";
+import { parseShimEvent, type ShimEvent } from "./shim-event.ts";
+
+export interface ShimOptions {
+  /** Seconds. */
+  readonly sendTimeout: number;
+  /** A directory for configuration, socket and state. */
+  readonly directory: string;
+  /** Further lines of configuration, in TOML. */
+  readonly extraConfig?: string;
+}
+
+/** ms; a busy machine takes seconds to start Node twice. */
+const START_PATIENCE = 30_000;
+const STOP_PATIENCE = 10_000;
+
+const L3SHIM = fileURLToPath(new URL("../../bin/l3shim", import.meta.url));
+
+/** An L3SHIM daemon on a host of the lab, and what it says happens. */
+export class ShimDaemon {
+  readonly host: string;
+  readonly #network: Network;
+  readonly #directory: string;
+  readonly #events: ShimEvent[] = [];
+  readonly #onEvent: (event: ShimEvent) => void;
+  #daemon: LabProcess;
+
+  private constructor(
+    network: Network,
+    host: string,
+    options: ShimOptions,
+    onEvent: (event: ShimEvent) => void,
+  ) {
+    this.host = host;
+    this.#network = network;
+    this.#directory = join(options.directory, host);
+    this.#onEvent = onEvent;
+    this.#daemon = this.#launch();
+  }
+
+  /**
+   * Writes the configuration, starts the daemon and follows its events.
+   * @throws LabError when the daemon doesn't open its socket; the message has its words.
+   */
+  static async start(
+    network: Network,
+    host: string,
+    options: ShimOptions,
+    onEvent: (event: ShimEvent) => void = () => undefined,
+  ): Promise<ShimDaemon> {
+    const directory = join(options.directory, host);
+    await mkdir(directory, { recursive: true });
+    await writeFile(join(directory, "config.toml"), configuration(options));
+    const daemon = new ShimDaemon(network, host, options, onEvent);
+    await daemon.#follow();
+    return daemon;
+  }
+
+  get pid(): number | undefined {
+    return this.#daemon.pid;
+  }
+
+  get events(): readonly ShimEvent[] {
+    return this.#events;
+  }
+
+  get socket(): string {
+    return join(this.#directory, "control.sock");
+  }
+
+  get hasEnded(): boolean {
+    return this.#daemon.hasEnded;
+  }
+
+  /** @throws LabError with the daemon's last words when it has ended. */
+  checkAlive(): void {
+    if (this.#daemon.hasEnded) throw this.#daemon.failure(`the daemon of ${this.host} is gone`);
+  }
+
+  /** Runs a command of the CLI against this daemon and returns its JSON. */
+  async query(...command: string[]): Promise<unknown> {
+    const argv = [L3SHIM, ...command, "--json", "--socket", this.socket];
+    return JSON.parse(await run(inNamespace(this.#network.namespace(this.host), argv)));
+  }
+
+  /** As a crash would: no clean-up, no farewell. */
+  async kill(): Promise<void> {
+    this.#daemon.signal("SIGKILL");
+    await this.#daemon.ended;
+  }
+
+  /** Starts the daemon anew after {@link kill} or {@link stop}. */
+  async restart(): Promise<void> {
+    this.#daemon = this.#launch();
+    await this.#follow();
+  }
+
+  async stop(): Promise<void> {
+    await this.#daemon.stop("SIGTERM", STOP_PATIENCE);
+  }
+
+  #launch(): LabProcess {
+    const file = (name: string) => join(this.#directory, name);
+    const paths = ["--config", file("config.toml"), "--state-dir", file("state")];
+    return new LabProcess({
+      namespace: this.#network.namespace(this.host),
+      argv: [L3SHIM, "daemon", ...paths, "--socket", this.socket],
+    });
+  }
+
+  /** Waits for the control socket and takes the daemon's events from there on. */
+  async #follow(): Promise<void> {
+    const failure = () => this.#daemon.failure(`the daemon of host ${this.host} did not start`);
+    const stream = await waitFor(
+      () => {
+        if (this.#daemon.hasEnded) throw failure();
+        return subscribe(this.socket);
+      },
+      { timeout: START_PATIENCE, interval: 50, timeoutError: failure },
+    );
+    const lines = createInterface({ input: stream }).on("line", (line) => this.#take(line));
+    // It ends with the daemon, abruptly where that was killed.
+    lines.on("error", () => undefined);
+  }
+
+  #take(line: string): void {
+    const event = parseShimEvent(line, this.host);
+    this.#events.push(event);
+    this.#onEvent(event);
+  }
+}
+
+/** The paper did without HBA and CGA, so locators are believed without proof. */
+function configuration({ sendTimeout, extraConfig = "" }: ShimOptions): string {
+  return `security = "unverified"\nsend-timeout = ${sendTimeout}\n${extraConfig}\n`;
+}
+
+/**
+ * What `l3shim monitor --json` prints, taken from the control API itself: once this resolves, no
+ * event is missed. `undefined` while nobody listens on the socket.
+ */
+function subscribe(socketPath: string): Promise<IncomingMessage | undefined> {
+  return new Promise((resolve) => {
+    const call = request({ socketPath, path: "/v1/events" }, resolve);
+    call.on("error", () => resolve(undefined)).end();
+  });
+}
