@@ -1,0 +1,54 @@
+import { after, type Instant, seconds } from "../core/time.ts";
+import type { SimRandom } from "./random.ts";
+import type { BurstModel, LinkModel } from "./scenario.ts";
+
+/** One direction of an uplink: says when a packet gets to its other end, if it does. */
+export class Link {
+  readonly #model: LinkModel;
+  readonly #random: SimRandom;
+  #bursting = false;
+  /** When the last packet's last bit has left. */
+  #idleAt: Instant | undefined;
+  /** Failures in effect. */
+  failures = 0;
+
+  constructor(model: LinkModel, random: SimRandom) {
+    this.#model = model;
+    this.#random = random;
+  }
+
+  /** The instants at which the copies of a packet of `bytes` octets arrive: none, one or two. */
+  transmit(now: Instant, bytes: number): Instant[] {
+    const { loss = 0, burst, duplicate = 0 } = this.#model;
+    if (this.failures > 0) return [];
+    const left = this.#serialize(now, bytes);
+    if (left === undefined) return [];
+    if (this.#random.chance(loss) || (burst !== undefined && this.#loseInBurst(burst))) return [];
+    const arrivals = [this.#arrival(left)];
+    if (this.#random.chance(duplicate)) arrivals.push(this.#arrival(left));
+    return arrivals;
+  }
+
+  #serialize(now: Instant, bytes: number): Instant | undefined {
+    const { rate } = this.#model;
+    if (rate === undefined) return now;
+    const start = this.#idleAt !== undefined && this.#idleAt > now ? this.#idleAt : now;
+    if (start - now > seconds(rate.queue)) return undefined;
+    this.#idleAt = after(start, seconds((bytes * 8) / rate.bitsPerSecond));
+    return this.#idleAt;
+  }
+
+  #loseInBurst({ enter, leave, loss }: BurstModel): boolean {
+    if (this.#random.chance(this.#bursting ? leave : enter)) this.#bursting = !this.#bursting;
+    return this.#bursting && this.#random.chance(loss);
+  }
+
+  #arrival(left: Instant): Instant {
+    const { delay, reorder } = this.#model;
+    const held =
+      reorder !== undefined && this.#random.chance(reorder.share)
+        ? this.#random.between(0, reorder.by)
+        : 0;
+    return after(left, seconds(delay + held));
+  }
+}

@@ -1,0 +1,90 @@
+import { SimRandom } from "./random.ts";
+import type { Failure, FlowSpec, Scenario } from "./scenario.ts";
+
+/** How large a soak is. */
+export interface SoakSize {
+  /** 2 or more. */
+  readonly hosts: number;
+  readonly hours: number;
+}
+
+const HOUR = 3600;
+/** Failures of each host in an hour. */
+const FAILURES_PER_HOUR = 1;
+/** Their mean length, in seconds. */
+const FAILURE_LENGTH = 180;
+
+/**
+ * Hosts with two or three uplinks; each talks to another one now and then, and fails now and
+ * then. The flows are sparse, since what is searched for lies in the contexts that come and go,
+ * not in the payload.
+ */
+export function soakScenario(seed: number, { hosts, hours }: SoakSize): Scenario {
+  const random = new SimRandom(seed, "soak");
+  const names = Array.from({ length: hosts }, (_, i) => `h${i + 1}`);
+  const uplinks = names.map(() => 2 + random.index(2));
+  const duration = hours * HOUR;
+  const count = Math.round(hosts * hours * FAILURES_PER_HOUR);
+  const failures = Array.from({ length: count }, () =>
+    drawFailure(random, names, uplinks, duration),
+  );
+  return {
+    name: "soak",
+    summary: `${hosts} hosts for ${hours} hours with random failures`,
+    hosts: names.map((name, i) => ({ name, uplinks: uplinks[i] ?? 2 })),
+    link: {
+      ...{ delay: 0.02, loss: 0.002, duplicate: 0.001 },
+      burst: { enter: 0.0005, leave: 0.1, loss: 0.8 },
+      reorder: { share: 0.01, by: 0.05 },
+    },
+    flows: names.map((_, i) => drawFlow(random, names, i)),
+    failures: failures.sort((a, b) => a.at - b.at),
+    duration,
+    sendTimeout: 15,
+    contextIdleTimeout: 300,
+    trigger: 10,
+  };
+}
+
+function drawFlow(random: SimRandom, names: readonly string[], from: number): FlowSpec {
+  const to = (from + 1 + random.index(names.length - 1)) % names.length;
+  return {
+    kind: random.chance(0.5) ? "udp" : "tcp",
+    from: nameAt(names, from),
+    to: nameAt(names, to),
+    interval: 2,
+    start: random.between(0, HOUR),
+    phases: { active: 400, silent: 1600 },
+  };
+}
+
+function drawFailure(
+  random: SimRandom,
+  names: readonly string[],
+  uplinks: readonly number[],
+  duration: number,
+): Failure {
+  const host = random.index(names.length);
+  const name = nameAt(names, host);
+  const uplink = { host: name, uplink: random.index(uplinks[host] ?? 1) };
+  const when = { at: random.between(0, duration), lasts: random.exponential(FAILURE_LENGTH) };
+  const kind = random.unit();
+  if (kind < 0.1) return { ...when, type: "reboot", host: name };
+  if (kind < 0.12) {
+    const others = Array.from({ length: 20 }, () => nameAt(names, random.index(names.length)));
+    return { ...when, type: "partition", hosts: [name, ...others] };
+  }
+  if (kind < 0.3) {
+    const peer = random.index(names.length);
+    const to = { host: nameAt(names, peer), uplink: random.index(uplinks[peer] ?? 1) };
+    return { ...when, type: "path", from: uplink, to };
+  }
+  const direction = (["up", "down", "both", "both"] as const)[random.index(4)] ?? "both";
+  return { ...when, ...uplink, type: "uplink", direction, seen: random.chance(0.3) };
+}
+
+function nameAt(names: readonly string[], index: number): string {
+  const name = names[index];
+  if (name === undefined) throw new RangeError(`no host ${index} of ${names.length}`);
+  return name;
+}

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { probeTimes, sweep, worstCase } from "../../src/sim/sweep.ts";
+import { chartSweep } from "../../src/sim/sweep-chart.ts";
+import { formatSweep } from "../../src/sim/sweep-text.ts";
+
+const RESULT = sweep({
+  sendTimeouts: [3, 10, 15],
+  losses: [0, 0.05],
+  locators: [2, 3],
+  seeds: 5,
+});
+
+test("the small sweep is as it was (when it has changed for a reason, vitest -u)", async () => {
+  await expect(formatSweep(RESULT.cells)).toMatchFileSnapshot("sweep.txt");
+});
+
+test("every run of the small sweep recovers", () => {
+  expect(RESULT.failed).toEqual([]);
+});
+
+test("without loss nothing takes longer than the analytic worst case", () => {
+  const lossless = RESULT.cells.filter(({ loss }) => loss === 0);
+  expect(lossless).toHaveLength(6);
+  for (const { maximum, median, sendTimeout, worstCase: worst } of lossless) {
+    expect(maximum).toBeLessThanOrEqual(worst);
+    expect(median).toBeGreaterThan(sendTimeout);
+  }
+});
+
+test("probes leave as RFC 5534 section 4.3 has it, 60 s apart at most", () => {
+  expect(probeTimes(11)).toEqual([0, 0.5, 1, 1.5, 2.5, 4.5, 8.5, 16.5, 32.5, 64.5, 124.5]);
+});
+
+test("the worst case grows with Send Timeout and pairs", () => {
+  expect(worstCase(10, 2)).toBeGreaterThan(10 + 1);
+  expect(worstCase(10, 3)).toBeGreaterThan(10 + 16.5 - 0.5);
+  expect(worstCase(15, 2) - worstCase(10, 2)).toBeCloseTo(5.25);
+});
+
+test("the chart has a panel for each number of pairs and a line for each loss", () => {
+  const chart = chartSweep(RESULT.cells);
+  expect(chart.match(/x\d pairs/g)).toHaveLength(2);
+  // Two losses and the worst case in each of two panels.
+  expect(chart.match(/<polyline/g)).toHaveLength(6);
+  expect(chart).not.toContain("NaN");
+});
