@@ -1,0 +1,38 @@
+import type { Command } from "commander";
+import { DEFAULT_SOCKET } from "../daemon/api.ts";
+
+/** What the exit status says (docs/operations.md). */
+export const EXIT = { done: 0, failed: 1, usage: 2, noDaemon: 3 } as const;
+
+export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
+
+/** Ends the command with a message for the user and an exit status. */
+export class CommandError extends Error {
+  readonly status: ExitStatus;
+
+  constructor(message: string, status: ExitStatus = EXIT.failed, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
+/** The options that every command has. */
+export interface CommonOptions {
+  readonly json: boolean;
+  readonly socket: string;
+}
+
+export function addCommonOptions(command: Command): Command {
+  return command
+    .option("--json", "print JSON for programs", false)
+    .option("--socket <path>", "control socket of the daemon", DEFAULT_SOCKET);
+}
+
+/** One object on one line; `reply` holds its schemaVersion. */
+export function printJson(reply: object): void {
+  print(JSON.stringify(reply));
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

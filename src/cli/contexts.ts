@@ -1,0 +1,168 @@
+import type { Command } from "commander";
+import type { ContextStatus, DoneReply } from "../daemon/api.ts";
+import { parseAddress } from "../wire/address.ts";
+import { formatTag, parseTag } from "../wire/tag.ts";
+import { ControlClient } from "./client.ts";
+import {
+  addCommonOptions,
+  CommandError,
+  type CommonOptions,
+  EXIT,
+  print,
+  printJson,
+} from "./command.ts";
+import { formatAge, formatBytes, formatFields, formatSpan, formatTable } from "./format.ts";
+
+/** `contexts`, `context TAG`, `open`, `explore TAG`, `close TAG`. */
+export function registerContexts(program: Command): void {
+  const contexts = program
+    .command("contexts")
+    .summary("list the contexts")
+    .description("Lists the contexts: one for each pair of ULIDs that talks through the shim.");
+  addCommonOptions(contexts).action(async (options: CommonOptions) => {
+    const reply = await new ControlClient(options.socket).contexts();
+    if (options.json) printJson(reply);
+    else print(formatContexts(reply.contexts));
+  });
+
+  const context = program
+    .command("context")
+    .summary("show one context")
+    .description("Shows one context with its locators, counters and timers.")
+    .argument("<tag>", "local context tag, as `l3shim contexts` shows it");
+  addCommonOptions(context).action(async (tag: string, options: CommonOptions) => {
+    const reply = await new ControlClient(options.socket).context(checkedTag(tag));
+    if (options.json) printJson(reply);
+    else print(formatContext(reply.context, Date.now()));
+  });
+  registerCommands(program);
+}
+
+function registerCommands(program: Command): void {
+  const open = program
+    .command("open")
+    .summary("establish a context now")
+    .description("Establishes a context for a pair of ULIDs now, without waiting for traffic.")
+    .argument("<local-ulid>", "address of this host")
+    .argument("<peer-ulid>", "address of the peer");
+  addCommonOptions(open).action(async (local: string, peer: string, options: CommonOptions) => {
+    const ulids = { localUlid: checkedAddress(local), peerUlid: checkedAddress(peer) };
+    report(await new ControlClient(options.socket).open(ulids), options, "establishing");
+  });
+
+  for (const [name, summary, done] of [
+    ["explore", "look for a working pair of locators now", "exploring"],
+    ["close", "forget a context", "closed"],
+  ] as const) {
+    const command = program
+      .command(name)
+      .summary(summary)
+      .argument("<tag>", "local context tag, as `l3shim contexts` shows it");
+    addCommonOptions(command).action(async (tag: string, options: CommonOptions) => {
+      report(await new ControlClient(options.socket).command(checkedTag(tag), name), options, done);
+    });
+  }
+}
+
+function report(reply: DoneReply, options: CommonOptions, text: string): void {
+  if (options.json) printJson(reply);
+  else print(text);
+}
+
+function checkedTag(text: string): string {
+  const tag = parseTag(text);
+  if (tag === undefined) {
+    throw new CommandError(
+      `'${text}' is no context tag: expected 1 to 12 hex digits, as \`l3shim contexts\` shows them`,
+      EXIT.usage,
+    );
+  }
+  return formatTag(tag);
+}
+
+function checkedAddress(text: string): string {
+  const address = parseAddress(text);
+  if (address === undefined) throw new CommandError(`'${text}' is no IPv6 address`, EXIT.usage);
+  return address;
+}
+
+function formatContexts(contexts: readonly ContextStatus[]): string {
+  if (contexts.length === 0) {
+    return "No contexts. A pair of hosts gets one after its first packets (trigger.packets).";
+  }
+  return formatTable(
+    ["TAG", "STATE", "REAP", "LOCAL ULID", "PEER ULID", "LOCATORS", "IN", "OUT", "WAITS FOR"],
+    contexts.map((context) => [
+      context.localTag,
+      context.state,
+      context.reapState ?? "-",
+      context.localUlid,
+      context.peerUlid,
+      formatLocators(context),
+      context.packetsIn,
+      context.packetsOut,
+      formatNext(context.next),
+    ]),
+  );
+}
+
+function formatLocators(context: ContextStatus): string {
+  const { localLocator, peerLocator } = context;
+  const isNull = localLocator === context.localUlid && peerLocator === context.peerUlid;
+  return isNull ? "the ULIDs" : `${localLocator} > ${peerLocator}`;
+}
+
+function formatNext(next: ContextStatus["next"]): string {
+  return next === null ? "-" : `${next.reason} in ${formatSpan(next.in)}`;
+}
+
+/** @param now ms since 1970 */
+function formatContext(context: ContextStatus, now: number): string {
+  const fields = formatFields([
+    ["tag", `${context.localTag} (peer's: ${context.peerTag ?? "unknown"})`],
+    ["state", [context.state, context.reapState].filter((s) => s !== null).join(", ")],
+    ["role", context.initiator ? "initiator" : "responder"],
+    ["ULIDs", `${context.localUlid} > ${context.peerUlid}`],
+    ["locators", formatLocators(context)],
+    ["waits for", formatNext(context.next)],
+    ["established", formatAge(context.establishedAt, now)],
+    ["switches", `${context.switches}, last ${formatAge(context.lastSwitchAt, now)}`],
+    ["in", formatTraffic(context.packetsIn, context.bytesIn, context.lastIn, now)],
+    ["out", formatTraffic(context.packetsOut, context.bytesOut, context.lastOut, now)],
+    ["probes", `${context.probesSent} sent, ${context.probesReceived} received`],
+    ["keepalives", `${context.keepalivesSent} sent, ${context.keepalivesReceived} received`],
+  ]);
+  const local = formatTable(
+    ["LOCAL LOCATOR", "PREF", "STATE"],
+    context.localLocators.map((locator) => [
+      locator.address,
+      locator.preference,
+      locator.operational ? "up" : "down",
+    ]),
+  );
+  const peer = formatTable(
+    ["PEER LOCATOR", "PREF", "VERIFIED BY", "STATE"],
+    context.peerLocators.map((locator) => [
+      locator.address,
+      locator.preference,
+      formatMethod(locator.method),
+      formatPeerState(locator),
+    ]),
+  );
+  return [fields, local, peer].join("\n\n");
+}
+
+function formatTraffic(packets: number, bytes: number, last: string | null, now: number): string {
+  return `${packets} packets, ${formatBytes(bytes)}, last ${formatAge(last, now)}`;
+}
+
+/** The verification methods of RFC 5533 section 5.15.2, and our experimental one. */
+function formatMethod(method: number | null): string {
+  const names: Record<number, string> = { 1: "HBA", 2: "CGA", 201: "nothing (unverified)" };
+  return method === null ? "it is the ULID" : (names[method] ?? `method ${method}`);
+}
+
+function formatPeerState(locator: ContextStatus["peerLocators"][number]): string {
+  if (locator.broken) return "broken";
+  return locator.reachable ? "reachable" : "not probed";
+}

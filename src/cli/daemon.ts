@@ -1,0 +1,34 @@
+import type { Command } from "commander";
+import { DEFAULT_SOCKET } from "../daemon/api.ts";
+
+/** `daemon`: runs the shim in the foreground. */
+export function registerDaemon(program: Command): void {
+  program
+    .command("daemon")
+    .summary("run the shim in the foreground")
+    .description(
+      "Runs the shim until SIGTERM or SIGINT. Needs root, or CAP_NET_ADMIN and CAP_NET_RAW.",
+    )
+    .option("--config <file>", "configuration file (default: /etc/l3shim/config.toml if it exists)")
+    .option("--socket <path>", "control socket", DEFAULT_SOCKET)
+    .option("--state-dir <dir>", "where to keep what must survive a crash", "/var/lib/l3shim")
+    .option("--json", "log as JSON even on a terminal", false)
+    .action(async (options: DaemonCommandOptions) => {
+      // Loaded only here: the other commands need no FFI.
+      const { runDaemon } = await import("../daemon/main.ts");
+      process.exitCode = await runDaemon({
+        configFile: options.config,
+        socket: options.socket,
+        stateDir: options.stateDir,
+        jsonLog: options.json,
+        version: program.version() ?? "",
+      });
+    });
+}
+
+interface DaemonCommandOptions {
+  readonly config?: string;
+  readonly socket: string;
+  readonly stateDir: string;
+  readonly json: boolean;
+}

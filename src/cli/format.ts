@@ -1,0 +1,56 @@
+/** Text for people: spans, ages, counts, aligned columns. */
+
+const UNITS: readonly (readonly [string, number])[] = [
+  ["d", 86_400],
+  ["h", 3600],
+  ["min", 60],
+];
+
+/** A span in its largest unit that gives at least 2: "0.3 s", "12 s", "5 min", "3 h", "4 d". */
+export function formatSpan(seconds: number): string {
+  for (const [unit, size] of UNITS) {
+    if (seconds >= 2 * size) return `${Math.floor(seconds / size)} ${unit}`;
+  }
+  return seconds < 10 ? `${Number(seconds.toFixed(1))} s` : `${Math.round(seconds)} s`;
+}
+
+/** How long ago an ISO time was: "12 s ago"; "-" for `null`. @param now ms since 1970 */
+export function formatAge(time: string | null, now: number): string {
+  if (time === null) return "-";
+  return `${formatSpan(Math.max(0, now - Date.parse(time)) / 1000)} ago`;
+}
+
+/** 1234567 octets as "1.2 MB"; powers of 1000. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Columns aligned to their widest cell, two spaces apart; numbers to the right. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+): string {
+  const cells = [header, ...rows].map((row) => row.map(String));
+  const widths = header.map((_, i) => Math.max(...cells.map((row) => row[i]?.length ?? 0)));
+  const numeric = header.map((_, i) => rows.every((row) => typeof row[i] === "number"));
+  const lines = cells.map((row) =>
+    row
+      .map((cell, i) => (numeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+  return lines.join("\n");
+}
+
+/** "name   value" lines, the values aligned. */
+export function formatFields(fields: readonly (readonly [string, string | number])[]): string {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  return fields.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+}

@@ -1,0 +1,115 @@
+import { writeFile } from "node:fs/promises";
+import { type Command, InvalidArgumentError } from "commander";
+import { runShell } from "../lab/interactive.ts";
+import { removeLeftovers } from "../lab/leftovers.ts";
+import { type FailureRun, type NewSession, runPaper } from "../lab/paper.ts";
+import { renderReport } from "../lab/report/page.ts";
+import { isPrivileged, rerunInUserNamespace } from "../lab/rootless.ts";
+import { LabError } from "../lab/shell.ts";
+import { formatTable } from "../lab/table.ts";
+import { Timeline } from "../lab/timeline.ts";
+import { problemsOf } from "../lab/verdict.ts";
+import { CommandError, EXIT, print, printJson } from "./command.ts";
+
+const SCHEMA_VERSION = 1;
+
+interface LabOptions {
+  readonly sendTimeout: number;
+  readonly shim: boolean;
+}
+
+interface PaperCommandOptions extends LabOptions {
+  readonly report?: string;
+  readonly json: boolean;
+}
+
+/** `lab`: hosts, ISPs and failures in network namespaces of this machine. */
+export function registerLab(program: Command): void {
+  const lab = program
+    .command("lab")
+    .summary("try L3SHIM out between namespaces of this machine")
+    .description(
+      "Builds hosts with two uplinks, their ISPs and a core in network namespaces, as root or in " +
+        "a user namespace, and removes them again.",
+    );
+  addLabOptions(lab.command("paper"))
+    .summary("run the paper's experiment")
+    .description(
+      "Host a talks to host b by TCP, UDP and an ffmpeg stream; then a's first uplink fails: by " +
+        "silent path loss, link down, address deleted. Prints a timeline and a table. Exit " +
+        "status 1 when a session did not survive or data was damaged.",
+    )
+    .option("--report <file>", "write an HTML page with throughput and messages over time")
+    .option("--json", "print the results as JSON; the timeline goes to standard error", false)
+    .action((options: PaperCommandOptions) => withPrivilege(() => runPaperCommand(options)));
+  addLabOptions(lab.command("shell"))
+    .summary("a shell in the paper's network")
+    .description(
+      'Starts a shell in which each host and router is a command: "a ping -6 2001:db8:1:b::1" ' +
+        'runs ping on host a, "a l3shim contexts" asks its daemon, "a ip link set isp1 down" ' +
+        'takes its uplink away, "a" is a shell there. Nodes: a, b, c, isp1, isp2, core.',
+    )
+    .action((options: LabOptions) => withPrivilege(() => runShell(options)));
+  lab
+    .command("clean")
+    .summary("remove what crashed labs left behind")
+    .description("Removes the namespaces of labs whose process has gone, and what runs in them.")
+    .option("--force", "those of running labs too", false)
+    .action((options: { force: boolean }) => withPrivilege(() => clean(options.force)));
+}
+
+function addLabOptions(command: Command): Command {
+  return command
+    .option("--send-timeout <seconds>", "Send Timeout of the daemons, 1 to 100", parseTimeout, 10)
+    .option("--no-shim", "run no daemons: what plain IPv6 does");
+}
+
+function parseTimeout(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 100) {
+    throw new InvalidArgumentError("It must be a whole number from 1 to 100.");
+  }
+  return seconds;
+}
+
+async function withPrivilege(action: () => Promise<number>): Promise<void> {
+  const run = isPrivileged() ? action : rerunInUserNamespace;
+  process.exitCode = await run().catch(explain);
+}
+
+/** What the lab ran into is a message for the user; anything else is a fault of ours. */
+function explain(error: unknown): never {
+  if (!(error instanceof LabError)) throw error;
+  throw new CommandError(error.message, EXIT.failed, { cause: error });
+}
+
+async function runPaperCommand(options: PaperCommandOptions): Promise<number> {
+  const { report, json, sendTimeout } = options;
+  const tell = json ? (line: string) => void process.stderr.write(`${line}\n`) : print;
+  const runs = await runPaper(options, new Timeline(tell));
+  const problems = runs.flatMap(problemsOf);
+  if (report !== undefined) await writeFile(report, renderReport(runs, sendTimeout));
+  if (json) printJson({ schemaVersion: SCHEMA_VERSION, problems, runs: runs.map(summarize) });
+  else print(`\n${formatTable(runs)}`);
+  for (const problem of problems) tell(`PROBLEM: ${problem}`);
+  if (report !== undefined) tell(`\nReport: ${report}`);
+  return problems.length === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** A run without its raw records. */
+function summarize({ title, failure, failedAt, measurements, newSession }: FailureRun): object {
+  return {
+    ...{ title, failure, failedAt: new Date(failedAt).toISOString(), measurements },
+    newSession: newSession === undefined ? null : summarizeSession(newSession),
+  };
+}
+
+function summarizeSession({ flow, ...session }: NewSession): object {
+  return { ...session, bytes: flow.bytes, damage: flow.damage };
+}
+
+async function clean(force: boolean): Promise<number> {
+  const removed = await removeLeftovers(force);
+  print(removed.length === 0 ? "Nothing was left behind." : `Removed ${removed.join(", ")}.`);
+  return EXIT.done;
+}

@@ -1,0 +1,36 @@
+import type { Command } from "commander";
+import type { HostLocator } from "../daemon/api.ts";
+import { ControlClient } from "./client.ts";
+import { addCommonOptions, type CommonOptions, print, printJson } from "./command.ts";
+import { formatTable } from "./format.ts";
+
+/** `locators`: the paper's table 2. */
+export function registerLocators(program: Command): void {
+  const command = program
+    .command("locators")
+    .summary("list this host's locators")
+    .description("Lists the addresses that this host can be reached at, in all contexts.");
+  addCommonOptions(command).action(async (options: CommonOptions) => {
+    const reply = await new ControlClient(options.socket).locators();
+    if (options.json) printJson(reply);
+    else print(formatLocators(reply.locators));
+  });
+}
+
+function formatLocators(locators: readonly HostLocator[]): string {
+  if (locators.length === 0) {
+    return "No locators: no interface with an IPv6 default route has a global address.";
+  }
+  return formatTable(
+    ["LOCATOR", "UPLINK", "GATEWAY", "PREF", "ULID OF", "USED BY", "STATE"],
+    locators.map((locator) => [
+      locator.address,
+      locator.interface ?? "-",
+      locator.gateway ?? "-",
+      locator.preference,
+      locator.ulidOf,
+      locator.locatorOf,
+      locator.operational ? "up" : (locator.problem ?? "down"),
+    ]),
+  );
+}

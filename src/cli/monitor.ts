@@ -1,0 +1,80 @@
+import type { Command } from "commander";
+import type { LocatorPairStatus, MonitorEvent } from "../daemon/api.ts";
+import { ControlClient } from "./client.ts";
+import {
+  addCommonOptions,
+  CommandError,
+  type CommonOptions,
+  EXIT,
+  print,
+  printJson,
+} from "./command.ts";
+
+interface MonitorOptions extends CommonOptions {
+  readonly messages: boolean;
+}
+
+/** `monitor`: what happens, as it happens. */
+export function registerMonitor(program: Command): void {
+  const command = program
+    .command("monitor")
+    .summary("print what happens, until interrupted")
+    .description("Prints what happens to the contexts and locators, one event a line.")
+    .option("--messages", "every control message sent and received too", false);
+  addCommonOptions(command).action(async (options: MonitorOptions) => {
+    const show = options.json ? printJson : (event: MonitorEvent) => print(formatEvent(event));
+    await new ControlClient(options.socket).events(options.messages, show);
+    throw new CommandError(`the daemon on ${options.socket} has stopped`, EXIT.noDaemon);
+  });
+}
+
+/** "12:00:01.123  0000000000ab  switched  …", in local time. */
+function formatEvent(event: MonitorEvent): string {
+  const at = new Date(event.time);
+  const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map((n) => pad(n, 2)).join(":");
+  const context = event.context ?? "-".padEnd(12);
+  const details = formatDetails(event);
+  return `${clock}.${pad(at.getMilliseconds(), 3)}  ${context}  ${event.event}  ${details}`.trimEnd();
+}
+
+function pad(value: number, digits: number): string {
+  return String(value).padStart(digits, "0");
+}
+
+function formatDetails(event: MonitorEvent): string {
+  switch (event.event) {
+    case "established":
+      return `${event.localUlid} > ${event.peerUlid}, peer's tag ${event.peerTag}`;
+    case "failed":
+      return `${event.localUlid} > ${event.peerUlid}: ${event.cause}, until ${event.holdUntil}`;
+    case "exploring":
+    case "closed":
+      return event.cause;
+    case "inboundok":
+      return "packets come in again; ours may not arrive yet";
+    case "switched":
+      return `${formatPair(event.from)} to ${formatPair(event.to)}`;
+    case "recovered":
+      return (
+        `${formatPair(event)}, detection ${event.detection.toFixed(3)} s, ` +
+        `exploration ${event.exploration.toFixed(3)} s, probes ${event.probesSent} sent, ` +
+        `${event.probesReceived} received`
+      );
+    case "local-locators-changed":
+    case "peer-locators-changed":
+      return event.locators.join(" ");
+    case "host-locators-changed":
+      return event.locators
+        .map(({ address, operational }) => (operational ? address : `${address} (down)`))
+        .join(" ");
+    case "message":
+      return (
+        `${event.direction} ${event.type}, ${event.length} octets, ` +
+        `${event.source} > ${event.destination}`
+      );
+  }
+}
+
+function formatPair(pair: LocatorPairStatus): string {
+  return `${pair.localLocator} > ${pair.peerLocator}`;
+}

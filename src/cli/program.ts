@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { CommandError, EXIT, type ExitStatus } from "./command.ts";
+import { registerContexts } from "./contexts.ts";
+import { registerDaemon } from "./daemon.ts";
+import { registerDecode } from "./decode.ts";
+import { registerLab } from "./lab.ts";
+import { registerLocators } from "./locators.ts";
+import { registerMonitor } from "./monitor.ts";
+import { registerSim } from "./sim.ts";
+import { registerStatus } from "./status.ts";
+
+/** Runs one command line. @param args without node and script */
+export async function runProgram(args: readonly string[]): Promise<ExitStatus> {
+  try {
+    await buildProgram().parseAsync(args, { from: "user" });
+  } catch (error) {
+    return explain(error);
+  }
+  return (process.exitCode as ExitStatus | undefined) ?? EXIT.done;
+}
+
+function buildProgram(): Command {
+  const program = new Command("l3shim")
+    .description("Keeps IPv6 sessions alive when one of the host's uplinks dies (Shim6, REAP).")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .addHelpText("after", EXIT_HELP)
+    .showHelpAfterError("(l3shim --help lists the commands and options)")
+    .exitOverride();
+  registerStatus(program);
+  registerContexts(program);
+  registerLocators(program);
+  registerMonitor(program);
+  registerDaemon(program);
+  registerDecode(program);
+  registerLab(program);
+  registerSim(program);
+  return program;
+}
+
+const EXIT_HELP = `
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon.`;
+
+/** Commander has already written what it complains about; ours are still to be written. */
+function explain(error: unknown): ExitStatus {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (!(error instanceof CommandError)) throw error;
+  process.stderr.write(`l3shim: ${error.message}\n`);
+  return error.status;
+}
+
+function packageVersion(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}

@@ -1,0 +1,165 @@
+import { writeFile } from "node:fs/promises";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Scenario } from "../sim/scenario.ts";
+import { findScenario, SCENARIOS } from "../sim/scenarios.ts";
+import { shrink } from "../sim/shrink.ts";
+import { type SimResult, simulate } from "../sim/simulation.ts";
+import { soakScenario } from "../sim/soak.ts";
+import { FULL_SWEEP, sweep } from "../sim/sweep.ts";
+import { chartSweep } from "../sim/sweep-chart.ts";
+import { formatSweep } from "../sim/sweep-text.ts";
+import { CommandError, EXIT, print, printJson } from "./command.ts";
+import { formatFields, formatTable } from "./format.ts";
+
+const SCHEMA_VERSION = 1;
+
+interface RunOptions {
+  readonly seed: number;
+  readonly duration?: number;
+  readonly json: boolean;
+}
+
+interface SweepOptions {
+  readonly seeds: number;
+  readonly text?: string;
+  readonly svg?: string;
+  readonly json: boolean;
+}
+
+interface SoakOptions {
+  readonly hosts: number;
+  readonly hours: number;
+  readonly seed: number;
+  readonly json: boolean;
+}
+
+/** `sim`: the protocol in virtual time, without privilege or packets. */
+export function registerSim(program: Command): void {
+  const sim = program
+    .command("sim")
+    .summary("simulate hosts, links and failures in virtual time")
+    .description(
+      "Runs the daemon's protocol engine over simulated links. The same seed gives the same run. " +
+        "Exit status 1 when an invariant does not hold (docs/simulator.md).",
+    );
+  sim
+    .command("list")
+    .summary("the scenarios that can be run")
+    .option("--json", "print JSON for programs", false)
+    .action(({ json }: { json: boolean }) => list(json));
+  withSeed(sim.command("run"))
+    .summary("run a scenario and print its trace")
+    .argument("[scenario]", "its name in the list", "paper")
+    .option("--duration <seconds>", "stop flows and failures then", parseCount)
+    .action(runScenario);
+  sim
+    .command("sweep")
+    .summary("recovery time over Send Timeout, loss and locator pairs")
+    .option("--seeds <count>", "runs for each cell", parseCount, FULL_SWEEP.seeds)
+    .option("--text <file>", "write the table to a file too")
+    .option("--svg <file>", "write a chart")
+    .option("--json", "print JSON for programs", false)
+    .action(runSweep);
+  withSeed(sim.command("soak"))
+    .summary("many hosts for many hours with random failures")
+    .option("--hosts <count>", "2 or more", parseCount, 1000)
+    .option("--hours <count>", "of simulated time", parseCount, 24)
+    .action(runSoak);
+}
+
+function withSeed(command: Command): Command {
+  return command
+    .option("--seed <number>", "of all that is random", parseCount, 1)
+    .option("--json", "print JSON for programs", false);
+}
+
+function parseCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidArgumentError("It must be a whole number of 1 or more.");
+  }
+  return value;
+}
+
+function list(json: boolean): void {
+  const scenarios = SCENARIOS.map(({ name, summary, duration }) => ({ name, summary, duration }));
+  if (json) return printJson({ schemaVersion: SCHEMA_VERSION, scenarios });
+  const rows = scenarios.map(({ name, duration, summary }) => [name, `${duration} s`, summary]);
+  print(formatTable(["SCENARIO", "LASTS", "WHAT HAPPENS"], rows));
+}
+
+function runScenario(name: string, { seed, duration, json }: RunOptions): void {
+  const known = findScenario(name);
+  if (known === undefined) {
+    const message = `no scenario is called "${name}"; "l3shim sim list" names them`;
+    throw new CommandError(message, EXIT.usage);
+  }
+  const scenario = duration === undefined ? known : { ...known, duration };
+  const result = simulate(scenario, { seed, trace: true });
+  if (json) printJson({ schemaVersion: SCHEMA_VERSION, ...result });
+  else print([...result.trace, "", describeResult(result)].join("\n"));
+  judge(scenario, result);
+}
+
+function describeResult({ seed, figures, flows }: SimResult): string {
+  const rows = flows.map(({ kind, from, to, sent, answered, longestInterruption }) => [
+    ...[kind, `${from} > ${to}`, sent, answered, `${longestInterruption.toFixed(1)} s`],
+  ]);
+  return [
+    formatTable(["FLOW", "HOSTS", "SENT", "ANSWERED", "LONGEST INTERRUPTION"], rows),
+    "",
+    formatFields([["seed", seed], ...Object.entries(figures).map(nameFigure)]),
+  ].join("\n");
+}
+
+/** "payloadPackets" as "payload packets". */
+function nameFigure([name, value]: [string, number]): [string, number] {
+  return [name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`), value];
+}
+
+/** Shows a broken invariant by the smallest run that breaks it. */
+function judge(scenario: Scenario, { seed, violation }: SimResult): void {
+  if (violation === undefined) return;
+  const tell = (text: string): void => void process.stderr.write(`${text}\n`);
+  tell(`${violation.invariant} broken at ${violation.at} s with seed ${seed}; shrinking ...`);
+  const small = shrink(scenario, { seed });
+  tell(JSON.stringify(small.scenario, undefined, 2));
+  tell(small.result.trace.join("\n"));
+  const message = `${violation.message}\nseed ${seed}; smallest scenario and its trace above`;
+  throw new CommandError(message, EXIT.failed);
+}
+
+async function runSweep({ seeds, text, svg, json }: SweepOptions): Promise<void> {
+  const { cells, failed } = sweep({ ...FULL_SWEEP, seeds });
+  const table = formatSweep(cells);
+  if (text !== undefined) await writeFile(text, table);
+  if (svg !== undefined) await writeFile(svg, chartSweep(cells));
+  if (json) {
+    const names = failed.map(({ scenario, seed }) => ({ scenario: scenario.name, seed }));
+    printJson({ schemaVersion: SCHEMA_VERSION, cells, failed: names });
+  } else {
+    print(table.trimEnd());
+  }
+  const [first] = failed;
+  if (first === undefined) return;
+  const message = `${failed.length} runs did not recover, the first in "${first.scenario.name}", seed ${first.seed}`;
+  throw new CommandError(message, EXIT.failed);
+}
+
+function runSoak({ hosts, hours, seed, json }: SoakOptions): void {
+  if (hosts < 2) throw new CommandError("a soak needs 2 hosts or more", EXIT.usage);
+  const scenario = soakScenario(seed, { hosts, hours });
+  const start = performance.now();
+  const result = simulate(scenario, { seed });
+  const realSeconds = Number(((performance.now() - start) / 1000).toFixed(1));
+  const { figures, violation } = result;
+  if (json) {
+    const size = { hosts, hours, seed };
+    printJson({ schemaVersion: SCHEMA_VERSION, ...size, realSeconds, figures, violation });
+  } else {
+    const rows = Object.entries(figures).map(nameFigure);
+    print(formatFields([["hosts", hosts], ["hours", hours], ["seed", seed], ...rows]));
+    print(`real time ${realSeconds} s`);
+  }
+  judge(scenario, result);
+}
