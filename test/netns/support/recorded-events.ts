@@ -1,0 +1,39 @@
+import type { AddressPair } from "../../../src/core/output.ts";
+import type { Instant } from "../../../src/core/time.ts";
+import type { DataPlaneEvents } from "../../../src/dataplane/dataplane.ts";
+import type { Address } from "../../../src/wire/address.ts";
+import type { ContextTag } from "../../../src/wire/tag.ts";
+
+/** Keeps everything that a data plane reports. */
+export class RecordedEvents implements DataPlaneEvents {
+  readonly triggers: AddressPair[] = [];
+  readonly controls: { source: Address; destination: Address; bytes: Uint8Array }[] = [];
+  readonly unknownTags: { source: Address; destination: Address; tag: ContextTag }[] = [];
+  readonly payloads: { now: Instant; tag: ContextTag; tagged: boolean }[] = [];
+  readonly icmpErrors: { source: Address; bytes: Uint8Array }[] = [];
+  readonly failures: Error[] = [];
+
+  trigger(_now: Instant, ulids: AddressPair): void {
+    this.triggers.push(ulids);
+  }
+
+  control(_now: Instant, source: Address, destination: Address, bytes: Uint8Array): void {
+    this.controls.push({ source, destination, bytes });
+  }
+
+  unknownTag(_now: Instant, source: Address, destination: Address, tag: ContextTag): void {
+    this.unknownTags.push({ source, destination, tag });
+  }
+
+  inboundPayload(now: Instant, tag: ContextTag, tagged: boolean): void {
+    this.payloads.push({ now, tag, tagged });
+  }
+
+  icmpError(_now: Instant, source: Address, bytes: Uint8Array): void {
+    this.icmpErrors.push({ source, bytes });
+  }
+
+  failed(error: Error): void {
+    this.failures.push(error);
+  }
+}
