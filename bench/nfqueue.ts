@@ -1,0 +1,168 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import type { AddressPair } from "../src/core/output.ts";
+import { Network } from "../src/lab/network.ts";
+import { literal, type Topology, uplinkRouter } from "../src/lab/topology.ts";
+import { contextTag } from "../src/wire/tag.ts";
+import type { PlaneTask } from "./plane-host.ts";
+import { median } from "./report.ts";
+
+const execute = promisify(execFile);
+
+const TOPOLOGY: Topology = {
+  isps: ["isp1", "isp2"],
+  hosts: ["a", "b"].map((name) => ({
+    name,
+    uplinks: [1, 2].map((isp) => ({
+      isp: `isp${isp}`,
+      address: literal(`2001:db8:${isp}:${name}::1`),
+    })),
+  })),
+};
+const TAGS = { a: contextTag(0x1111_1111_1111), b: contextTag(0x2222_2222_2222) };
+
+/** What the packets meet: nothing, nothing without offload, a plane that looks or rewrites. */
+export const SETUPS = ["plain", "plain-no-offload", "observed", "rewritten"] as const;
+export type Setup = (typeof SETUPS)[number];
+
+/** Octets of the datagrams of the UDP measurement. */
+const DATAGRAM = 64;
+
+/** One setup's figures of one round. */
+export interface Measurement {
+  readonly setup: Setup;
+  /** Gbit/s received. */
+  readonly tcp: number;
+  /** Packets per second received. */
+  readonly udp: number;
+  /** Median round-trip time in microseconds. */
+  readonly ping: number;
+}
+
+/** Two hosts, two ISPs, and an iperf3 server on host b. */
+export class BenchNetwork {
+  readonly #network: Network;
+  readonly #server: ChildProcess;
+
+  private constructor(network: Network) {
+    this.#network = network;
+    this.#server = this.#spawn("b", ["iperf3", "-s"]);
+  }
+
+  /** @throws Error without iperf3 or the right to make namespaces */
+  static async create(): Promise<BenchNetwork> {
+    await execute("iperf3", ["--version"]).catch((cause: unknown) => {
+      throw new Error("the benchmark measures with iperf3: apt-get install iperf3", { cause });
+    });
+    const network = await Network.create(TOPOLOGY);
+    const bench = new BenchNetwork(network);
+    for (const host of ["a", "b"]) await bench.#routeBySource(host);
+    return bench;
+  }
+
+  /** Runs all measurements of one setup, each for `seconds`. */
+  async measure(setup: Setup, seconds: number): Promise<Measurement> {
+    const offload = setup === "plain-no-offload" ? "off" : "on";
+    for (const host of ["a", "b"]) await this.#setOffload(host, offload);
+    const planes = setup === "observed" || setup === "rewritten" ? ["a", "b"] : [];
+    const running: ChildProcess[] = [];
+    try {
+      for (const host of planes) running.push(await this.#startPlane(host, setup === "rewritten"));
+      await this.#run("a", ["ping", "-6", "-c", "5", "-i", "0.05", "-I", ulid("a"), ulid("b")]);
+      const tcp = await this.#iperf(seconds, []);
+      const udp = await this.#iperf(seconds, ["-u", "-b", "0", "-l", `${DATAGRAM}`]);
+      return {
+        setup,
+        tcp: tcp.end.sum_received.bits_per_second / 1e9,
+        udp: (udp.end.sum.packets - udp.end.sum.lost_packets) / udp.end.sum.seconds,
+        ping: await this.#ping(),
+      };
+    } finally {
+      for (const plane of running) await stop(plane);
+    }
+  }
+
+  async destroy(): Promise<void> {
+    this.#server.kill();
+    await this.#network.destroy();
+  }
+
+  async #startPlane(host: string, rewrite: boolean): Promise<ChildProcess> {
+    const local = host === "a" ? "a" : "b";
+    const peer = local === "a" ? "b" : "a";
+    const ulids: AddressPair = { local: address(local, 1), peer: address(peer, 1) };
+    const locators: AddressPair = { local: address(local, 2), peer: address(peer, 2) };
+    const mapping = { ulids, locators, peerTag: TAGS[peer] };
+    const task: PlaneTask = { tag: TAGS[local], mapping, rewrite };
+    const main = process.argv[1] ?? "";
+    const child = this.#spawn(host, [process.execPath, main, "plane-host", JSON.stringify(task)]);
+    if (child.stdout === null) throw new Error("no output");
+    const lines = createInterface({ input: child.stdout });
+    await Promise.race([once(lines, "line"), once(child, "exit")]);
+    if (child.exitCode !== null) throw new Error(`the data plane of host ${host} did not start`);
+    return child;
+  }
+
+  async #iperf(seconds: number, options: readonly string[]): Promise<IperfReport> {
+    const argv = ["iperf3", "-6", "-J", "-t", `${seconds}`, "-B", ulid("a"), "-c", ulid("b")];
+    return JSON.parse(await this.#run("a", [...argv, ...options])) as IperfReport;
+  }
+
+  async #ping(): Promise<number> {
+    const argv = ["ping", "-6", "-c", "200", "-i", "0.002", "-I", ulid("a"), ulid("b")];
+    const output = await this.#run("a", argv);
+    const times = [...output.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]) * 1000);
+    return median(times);
+  }
+
+  async #setOffload(host: string, state: "on" | "off"): Promise<void> {
+    for (const isp of TOPOLOGY.isps) {
+      await this.#run(host, ["ethtool", "-K", isp, "tso", state, "gso", state]);
+    }
+  }
+
+  async #routeBySource(host: string): Promise<void> {
+    for (const [index, uplink] of this.#network.host(host).uplinks.entries()) {
+      const table = `${100 + index}`;
+      const route = ["default", "via", uplinkRouter(uplink), "dev", uplink.isp, "table", table];
+      await this.#run(host, ["ip", "-6", "rule", "add", "from", uplink.address, "lookup", table]);
+      await this.#run(host, ["ip", "-6", "route", "add", ...route]);
+    }
+  }
+
+  async #run(host: string, argv: readonly string[]): Promise<string> {
+    const args = ["netns", "exec", this.#network.namespace(host), ...argv];
+    return (await execute("ip", args, { maxBuffer: 64 << 20 })).stdout;
+  }
+
+  #spawn(host: string, argv: readonly string[]): ChildProcess {
+    const args = ["netns", "exec", this.#network.namespace(host), ...argv];
+    return spawn("ip", args, { stdio: ["pipe", "pipe", "inherit"] });
+  }
+}
+
+interface IperfReport {
+  readonly end: {
+    readonly sum_received: { readonly bits_per_second: number };
+    readonly sum: {
+      readonly packets: number;
+      readonly lost_packets: number;
+      readonly seconds: number;
+    };
+  };
+}
+
+function address(host: "a" | "b", isp: 1 | 2): AddressPair["local"] {
+  return literal(`2001:db8:${isp}:${host}::1`);
+}
+
+function ulid(host: "a" | "b"): string {
+  return address(host, 1);
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  child.stdin?.end();
+  if (child.exitCode === null) await once(child, "exit");
+}
