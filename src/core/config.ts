@@ -32,6 +32,13 @@ export interface LocalLocator {
   readonly address: Address;
   /** The paper's `pref`: the lower, the earlier it is tried. 0 .. 255. */
   readonly preference: number;
+  /**
+   * Its share of the contexts among locators of one preference (RFC 5533 section 5.15.3), as
+   * the Weight of DNS SRV: 0 .. 255, without one 0.
+   */
+  readonly weight?: number;
+  /** Less stable than the others, as the address of a visited network. */
+  readonly transient?: boolean;
   /** False while its interface or address is down, tentative or gone. */
   readonly operational: boolean;
 }

@@ -10,12 +10,16 @@ export function viewContext(context: Context, shim: Shim): ContextView {
     reapState: context.state === "ESTABLISHED" ? reachability?.state : undefined,
     ulids: context.ulids,
     locators: context.locators,
+    preferred: context.preferred,
     forkedInstance: context.forkedInstance,
+    selector: context.selector,
     peerTag: context.peerTag,
-    localLocators: context.offer.map(({ address, preference }) => ({
-      address,
-      preference,
-      operational: shim.isOperational(address),
+    localLocators: context.offer.map((locator) => ({
+      address: locator.address,
+      preference: locator.preference,
+      weight: locator.weight ?? 0,
+      transient: locator.transient ?? false,
+      operational: shim.isOperational(locator.address),
     })),
     peerLocators: context.peerLocators.map((locator) => ({
       ...locator,

@@ -1,6 +1,7 @@
 import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { LocalLocator } from "./config.ts";
+import type { FlowSelector } from "./flow-selector.ts";
 import { type PeerLocator, plainUlid } from "./locator-set.ts";
 import type { PendingUpdate } from "./locator-updates.ts";
 import type { AddressPair, Deadline } from "./output.ts";
@@ -24,7 +25,9 @@ export interface ContextSeed {
   readonly initiatorNonce: number;
   readonly generation: number;
   readonly offer: readonly LocalLocator[];
+  /** As the peer will be told. */
   readonly sendTimeout: Duration;
+  readonly sendTimerFactor: number;
   readonly createdAt: Instant;
 }
 
@@ -52,12 +55,18 @@ export class Context {
   readonly reachable = new Set<Address>();
   /** Lp(local) and Lp(peer). */
   locators: AddressPair;
+  /** The pair to use whenever it works; `undefined` for whichever does. */
+  preferred: AddressPair | undefined;
+  /** Which packets a forked context carries; `undefined` for none, as where the peer forked. */
+  selector: FlowSelector | undefined;
   /** CT(peer); set by the context table, which finds contexts by it. */
   peerTag: ContextTag | undefined;
   /** Where the exchange under way runs: the ULIDs, or what worked last. */
   exchangePair: AddressPair;
-  /** Our own, randomized. */
-  readonly sendTimeout: Duration;
+  /** Our Send Timeout as the peer has been told, and has acknowledged. */
+  sendTimeout: Duration;
+  /** Our own timer is longer by this factor (RFC 5534 section 4.1). */
+  readonly sendTimerFactor: number;
   keepaliveTimeout: Duration = SEND_TIMEOUT;
   proof: ResponderProof | undefined;
 
@@ -86,6 +95,7 @@ export class Context {
     this.createdAt = seed.createdAt;
     this.offer = seed.offer;
     this.sendTimeout = seed.sendTimeout;
+    this.sendTimerFactor = seed.sendTimerFactor;
     this.locators = seed.ulids;
     this.exchangePair = seed.ulids;
     this.peerLocators = [plainUlid(seed.ulids.peer)];

@@ -18,6 +18,7 @@ const NAMES = [
   "drop-context-limit",
   "error-sent",
   "error-received",
+  "update-refused",
   "icmp-error",
   "trigger-held-down",
   "context-confusion",

@@ -14,6 +14,7 @@ import type { Context } from "./context.ts";
 import { viewContext } from "./context-view.ts";
 import type { CounterName } from "./counters.ts";
 import { findRefused, type Received, sendError } from "./errors.ts";
+import type { FlowSelector } from "./flow-selector.ts";
 import { Handshake } from "./handshake.ts";
 import { findRefusedI1, findUndeliverable } from "./icmp.ts";
 import { sameOffer } from "./locator-set.ts";
@@ -22,7 +23,7 @@ import { findForeignCriticalOption } from "./options-allowed.ts";
 import type { AddressPair, Deadline, Output } from "./output.ts";
 import { ERROR_CRITICAL_OPTION, ERROR_UNKNOWN_TYPE } from "./rfc5533.ts";
 import { Shim } from "./shim.ts";
-import { between, type Instant } from "./time.ts";
+import { between, type Duration, type Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
 import type { ContextView } from "./view.ts";
 
@@ -42,13 +43,17 @@ export class Endpoint {
 
   constructor(config: EndpointConfig) {
     this.#shim = new Shim(config);
-    this.#handshake = new Handshake(this.#shim);
     this.#updates = new LocatorUpdates(this.#shim);
+    this.#handshake = new Handshake(this.#shim, this.#updates);
   }
 
   /** Packets and events by name, among them one for each way a packet is dropped. */
   get counters(): Readonly<Record<CounterName, number>> {
     return this.#shim.counters.values;
+  }
+
+  get sendTimeout(): Duration {
+    return this.#shim.sendTimeout;
   }
 
   get localLocators(): readonly LocalLocator[] {
@@ -101,7 +106,9 @@ export class Endpoint {
     const context = this.#shim.contexts.byTag(tag);
     const reachability = context?.reachability;
     if (context?.state !== "ESTABLISHED" || reachability === undefined) return;
+    const { switches } = context;
     reachability.handleTraffic(now, snapshot);
+    if (context.switches > switches) this.#updates.handleSwitch(now, context);
     if (between(reachability.lastUsed(), now) >= this.#shim.config.contextIdleTimeout) {
       return this.#shim.forget(now, context, "idle");
     }
@@ -165,11 +172,62 @@ export class Endpoint {
     return this.#handshake.open(now, ulids);
   }
 
+  /**
+   * Takes another Send Timeout for all contexts, and tells their peers (RFC 5534 section 5.3).
+   * A shorter one holds for a context once its peer has acknowledged it.
+   */
+  setSendTimeout(now: Instant, sendTimeout: Duration): void {
+    if (sendTimeout === this.#shim.sendTimeout) return;
+    this.#shim.sendTimeout = sendTimeout;
+    for (const context of this.#shim.contexts.values()) {
+      if (context.state === "ESTABLISHED") this.#updates.handleLocalChange(now, context);
+      this.#shim.contexts.reschedule(context);
+    }
+  }
+
   /** Forgets a context (unilaterally, RFC 5533 section 9). False when there is none. */
   close(now: Instant, tag: ContextTag): boolean {
     const context = this.#shim.contexts.byTag(tag);
     if (context === undefined) return false;
     this.#shim.forget(now, context, "command");
+    return true;
+  }
+
+  /**
+   * Makes outbound packets that `selector` fits leave on a context of their own, over
+   * `preferred` where that works (RFC 5533 section 4.2). A default context gets a fork; a
+   * forked one, also where the peer forked it, carries these packets from now on.
+   * @returns the tag of the forked context; `undefined` when `tag` is no ESTABLISHED context,
+   *   the pair is not among its own, or there is no room for another context
+   */
+  fork(
+    now: Instant,
+    tag: ContextTag,
+    selector: FlowSelector,
+    preferred?: AddressPair,
+  ): ContextTag | undefined {
+    const origin = this.#shim.contexts.byTag(tag);
+    if (origin?.state !== "ESTABLISHED") return undefined;
+    if (preferred !== undefined && !origin.hasPair(preferred)) return undefined;
+    const forked = origin.forkedInstance === 0 ? this.#handshake.fork(now, origin) : origin;
+    if (forked === undefined) return undefined;
+    forked.selector = selector;
+    forked.preferred = preferred;
+    forked.reachability?.start();
+    return forked.tag;
+  }
+
+  /**
+   * Uses this locator pair of the context whenever it works, `undefined` for whichever works.
+   * An Operational context explores at once; payload moves when the pair is confirmed.
+   * @returns false when there is no such ESTABLISHED context, or the pair is not among its own
+   */
+  prefer(_now: Instant, tag: ContextTag, pair: AddressPair | undefined): boolean {
+    const context = this.#shim.contexts.byTag(tag);
+    if (context?.state !== "ESTABLISHED") return false;
+    if (pair !== undefined && !context.hasPair(pair)) return false;
+    context.preferred = pair;
+    context.reachability?.seekPreferred();
     return true;
   }
 
@@ -237,7 +295,11 @@ export class Endpoint {
   #handleError(now: Instant, message: ErrorMessage): void {
     this.#shim.counters.add("error-received");
     const refused = findRefused(message, this.#shim);
-    if (refused !== undefined) this.#handshake.handleRefusal(now, refused);
+    if (refused === undefined) return;
+    const { context, message: ours } = refused;
+    if (ours.type === "UpdateRequest") this.#updates.handleRefusal(now, context, ours);
+    else this.#handshake.handleRefusal(now, context);
+    this.#shim.contexts.reschedule(context);
   }
 
   #handleUpdateRequest(now: Instant, message: UpdateRequest, received: Received): void {

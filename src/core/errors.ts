@@ -1,6 +1,14 @@
 import { addressFromBytes, addressToBytes } from "../wire/address.ts";
 import { decodeControl } from "../wire/control.ts";
-import type { ControlMessage, ErrorMessage, Option } from "../wire/message.ts";
+import type {
+  ControlMessage,
+  ErrorMessage,
+  I1,
+  I2,
+  I2bis,
+  Option,
+  UpdateRequest,
+} from "../wire/message.ts";
 import type { Context } from "./context.ts";
 import type { LocatorFault } from "./locator-set.ts";
 import { type AddressPair, samePair } from "./output.ts";
@@ -60,20 +68,41 @@ export function refuseLocators(
   sendError(now, shim, received, fault.code, offset);
 }
 
+/** What an Error refuses: a message of ours, and the context that it was for. */
+export interface Refused {
+  readonly context: Context;
+  readonly message: I1 | I2 | I2bis | UpdateRequest;
+}
+
 /**
- * The context whose I1, I2 or I2bis an Error quotes; tag, nonce and addresses must be those of
- * what we sent.
+ * The I1, I2, I2bis or Update Request that an Error quotes; tags, nonce and addresses must be
+ * those of what we sent.
  */
 export function findRefused(
   { packetInError: packet }: ErrorMessage,
   shim: Shim,
-): Context | undefined {
+): Refused | undefined {
   const message = decodeQuoted(packet);
-  if (message === undefined || !("initiatorContextTag" in message)) return undefined;
-  const context = shim.contexts.byTag(message.initiatorContextTag);
-  if (context?.initiatorNonce !== message.initiatorNonce) return undefined;
+  if (message === undefined) return undefined;
   const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
-  return samePair(sent, context.exchangePair) ? context : undefined;
+  switch (message.type) {
+    case "I1":
+    case "I2":
+    case "I2bis": {
+      const context = shim.contexts.byTag(message.initiatorContextTag);
+      const ours =
+        context?.initiatorNonce === message.initiatorNonce && samePair(sent, context.exchangePair);
+      return ours ? { context, message } : undefined;
+    }
+    case "UpdateRequest": {
+      const context = shim.contexts
+        .byPeerTag(message.receiverContextTag)
+        .find((candidate) => candidate.hasPair(sent));
+      return context === undefined ? undefined : { context, message };
+    }
+    default:
+      return undefined;
+  }
 }
 
 /** The control message in a quoted packet, as far as it is whole. */

@@ -3,11 +3,12 @@ import type { ContextTag } from "../wire/tag.ts";
 import type { Context, ResponderProof } from "./context.ts";
 import { REPETITION_INTERVAL } from "./defaults.ts";
 import { locatorOptions } from "./locator-set.ts";
+import { keepaliveTimeoutOption } from "./locator-updates.ts";
 import { type AddressPair, samePair } from "./output.ts";
 import { I1_TIMEOUT, I2_TIMEOUT, I2BIS_TIMEOUT } from "./rfc5533.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
 import type { Shim } from "./shim.ts";
-import { after, between, type Duration, type Instant, scale, seconds } from "./time.ts";
+import { after, between, type Duration, type Instant, scale } from "./time.ts";
 import type { ValidatorInput } from "./validator.ts";
 
 /** Makes and sends the messages of an exchange, and sets its retransmission timer. */
@@ -123,11 +124,9 @@ export class HandshakeSender {
 
   /** Our locators, and our Send Timeout where it isn't the default (RFC 5534 section 5.3). */
   #ownOptions(context: Context): Option[] {
-    const { sendTimeout } = this.#shim.config;
     const options = locatorOptions(context.offer, context.generation);
-    if (sendTimeout === SEND_TIMEOUT) return options;
-    const timeout = Math.max(1, Math.floor(sendTimeout / seconds(1)));
-    return [...options, { name: "KeepaliveTimeout", critical: false, timeout }];
+    if (context.sendTimeout === SEND_TIMEOUT) return options;
+    return [...options, keepaliveTimeoutOption(context.sendTimeout)];
   }
 }
 

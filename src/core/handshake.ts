@@ -11,8 +11,8 @@ import {
 } from "./establishment.ts";
 import { HandshakeSender, recoveryInput } from "./handshake-sender.ts";
 import { acceptLocators, offerLocators, type PeerLocator } from "./locator-set.ts";
-import { keepaliveTimeoutIn } from "./locator-updates.ts";
-import { type AddressPair, type FailureCause, samePair } from "./output.ts";
+import { keepaliveTimeoutIn, type LocatorUpdates } from "./locator-updates.ts";
+import type { AddressPair, FailureCause } from "./output.ts";
 import { Reachability } from "./reachability.ts";
 import {
   I1_RETRIES_MAX,
@@ -23,7 +23,7 @@ import {
 } from "./rfc5533.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
 import type { Shim } from "./shim.ts";
-import { after, type Duration, type Instant, scale } from "./time.ts";
+import { after, type Duration, type Instant } from "./time.ts";
 import type { ValidatorInput } from "./validator.ts";
 
 /** What I2 and R2 tell about the peer, once believed. */
@@ -56,10 +56,12 @@ type SecondMessage = I2 | I2bis;
 /** Carries out the table in establishment.ts (RFC 5533 section 7). */
 export class Handshake {
   readonly #shim: Shim;
+  readonly #updates: LocatorUpdates;
   readonly #sender: HandshakeSender;
 
-  constructor(shim: Shim) {
+  constructor(shim: Shim, updates: LocatorUpdates) {
     this.#shim = shim;
+    this.#updates = updates;
     this.#sender = new HandshakeSender(shim);
   }
 
@@ -74,6 +76,25 @@ export class Handshake {
     if (context === undefined) return false;
     this.#run(now, context, "open", {});
     return true;
+  }
+
+  /**
+   * A further context for the ULID pair of an ESTABLISHED one, with a Forked Instance
+   * Identifier that the pair has not yet (RFC 5533 section 7.7). The exchange runs where the
+   * origin's payload runs. `undefined` when there is no room.
+   */
+  fork(now: Instant, { ulids, locators, peerLocators }: Context): Context | undefined {
+    const { contexts, random } = this.#shim;
+    const forkedInstance = fresh(
+      () => random.uint32(),
+      (identifier) => identifier !== 0 && contexts.byUlids(ulids, identifier) === undefined,
+    );
+    const context = this.#create(now, ulids, forkedInstance, true);
+    if (context === undefined) return undefined;
+    context.exchangePair = locators;
+    context.peerLocators = peerLocators;
+    this.#run(now, context, "open", {});
+    return context;
   }
 
   /** RFC 5533 section 7.9. */
@@ -309,8 +330,10 @@ export class Handshake {
     context.establishedAt = now;
     this.#shim.install(context);
     context.reachability = new Reachability(now, this.#shim, context);
-    if (!samePair(arrival, context.ulids)) context.reachability.applyMapping();
     this.#shim.report(now, context, { event: "established", locators: arrival, peerTag });
+    context.reachability.start();
+    // What has changed here since our I2 or R2 left.
+    this.#updates.handleLocalChange(now, context);
   }
 
   /** RFC 5533 section 7.15: one tag of one peer names one context; the older one is gone. */
@@ -339,7 +362,7 @@ export class Handshake {
     forkedInstance: number,
     initiator: boolean,
   ): Context | undefined {
-    const { contexts, config, random, localLocators } = this.#shim;
+    const { contexts, config, random, localLocators, sendTimeout } = this.#shim;
     if (contexts.size >= config.maxContexts) {
       this.#shim.counters.add("drop-context-limit");
       return undefined;
@@ -357,7 +380,8 @@ export class Handshake {
       forkedInstance,
       initiator,
       generation: random.uint32(),
-      sendTimeout: scale(config.sendTimeout, random.between(1, 1 + SEND_TIMEOUT_JITTER)),
+      sendTimeout,
+      sendTimerFactor: random.between(1, 1 + SEND_TIMEOUT_JITTER),
       offer: offerLocators(config.security, ulids.local, localLocators),
       createdAt: now,
     });

@@ -8,6 +8,7 @@ import {
   ERROR_LOCATOR_VERIFICATION,
   ERROR_PREFERENCE_COUNT,
   LOCATOR_BROKEN,
+  LOCATOR_TRANSIENT,
 } from "./rfc5533.ts";
 
 /** A locator of the peer's: a row of the paper's table 3. */
@@ -16,6 +17,8 @@ export interface PeerLocator {
   /** Verification method octet (RFC 5533 Table 4); `undefined` for the ULID without a list. */
   readonly method: number | undefined;
   readonly preference: number;
+  readonly weight: number;
+  readonly transient: boolean;
   readonly broken: boolean;
 }
 
@@ -75,27 +78,34 @@ export function listAndPreferences(offer: readonly LocalLocator[], generation: n
     generation,
     locators: offer.map(({ address }) => ({ address, method: METHOD_UNVERIFIED })),
   };
+  const [first] = offer;
   const equal = offer.every(
-    ({ preference, operational }) => operational && preference === offer[0]?.preference,
+    (locator) => locator.operational && first !== undefined && sameRank(locator, first),
   );
   return equal ? [list] : [list, preferencesOption(offer, generation)];
 }
 
-/** Flags and priorities for the list of this generation (RFC 5533 section 5.15.3). */
+/** Flags, priorities and weights for the list of this generation (RFC 5533 section 5.15.3). */
 export function preferencesOption(
   offer: readonly LocalLocator[],
   generation: number,
 ): LocatorPreferencesOption {
+  const weighted = offer.some(({ weight = 0 }) => weight > 0);
   return {
     name: "LocatorPreferences",
     critical: false,
     generation,
-    elementLength: 2,
-    elements: offer.map(({ preference, operational }) => ({
-      flags: operational ? 0 : LOCATOR_BROKEN,
-      priority: preference,
+    elementLength: weighted ? 3 : 2,
+    elements: offer.map((locator) => ({
+      flags: flagsOf(locator),
+      priority: locator.preference,
+      ...(weighted ? { weight: locator.weight ?? 0 } : {}),
     })),
   };
+}
+
+function flagsOf({ operational, transient = false }: LocalLocator): number {
+  return (operational ? 0 : LOCATOR_BROKEN) | (transient ? LOCATOR_TRANSIENT : 0);
 }
 
 export function sameAddresses(a: readonly LocalLocator[], b: readonly LocalLocator[]): boolean {
@@ -105,12 +115,25 @@ export function sameAddresses(a: readonly LocalLocator[], b: readonly LocalLocat
 export function sameOffer(a: readonly LocalLocator[], b: readonly LocalLocator[]): boolean {
   return (
     sameAddresses(a, b) &&
-    a.every(
-      ({ preference, operational }, i) =>
-        preference === b[i]?.preference && operational === b[i]?.operational,
-    )
+    a.every((locator, i) => {
+      const other = b[i];
+      return (
+        other !== undefined && locator.operational === other.operational && sameRank(locator, other)
+      );
+    })
   );
 }
+
+function sameRank(a: LocalLocator, b: LocalLocator): boolean {
+  return (
+    a.preference === b.preference &&
+    (a.weight ?? 0) === (b.weight ?? 0) &&
+    (a.transient ?? false) === (b.transient ?? false)
+  );
+}
+
+/** What a list says of its locators without preferences. */
+const UNRANKED = { preference: 0, weight: 0, transient: false, broken: false };
 
 /** A peer's locators, and the generation of the list that they came in. */
 export interface PeerLocatorSet {
@@ -184,7 +207,7 @@ function findListFault(
 function takeList({ generation, locators }: LocatorListOption): PeerLocatorSet {
   return {
     generation,
-    locators: locators.map((locator) => ({ ...locator, preference: 0, broken: false })),
+    locators: locators.map((locator) => ({ ...locator, ...UNRANKED })),
   };
 }
 
@@ -194,11 +217,12 @@ function takePreferences(
 ): PeerLocatorSet {
   return {
     generation,
-    locators: locators.map((locator, i) => ({
-      ...locator,
-      preference: elements[i]?.priority ?? 0,
-      broken: ((elements[i]?.flags ?? 0) & LOCATOR_BROKEN) !== 0,
-    })),
+    locators: locators.map((locator, i) => {
+      const { flags, priority = 0, weight = 0 } = elements[i] ?? { flags: 0 };
+      const broken = (flags & LOCATOR_BROKEN) !== 0;
+      const transient = (flags & LOCATOR_TRANSIENT) !== 0;
+      return { ...locator, preference: priority, weight, transient, broken };
+    }),
   };
 }
 
@@ -209,5 +233,5 @@ function withUlid(ulid: Address, set: PeerLocatorSet): PeerLocatorSet {
 }
 
 export function plainUlid(ulid: Address): PeerLocator {
-  return { address: ulid, method: undefined, preference: 0, broken: false };
+  return { address: ulid, method: undefined, ...UNRANKED };
 }

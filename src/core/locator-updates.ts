@@ -24,6 +24,7 @@ export interface PendingUpdate {
   readonly nonce: number;
   readonly offer: readonly LocalLocator[];
   readonly generation: number;
+  readonly sendTimeout: Duration;
   readonly options: readonly Option[];
   readonly sent: number;
   readonly retransmitAt: Instant;
@@ -37,21 +38,33 @@ export class LocatorUpdates {
     this.#shim = shim;
   }
 
-  /** Our locators have changed: a newer request takes the place of one under way. */
+  /**
+   * Our locators or our Send Timeout have changed: a newer request takes the place of one under
+   * way, and has all that the peer has not acknowledged.
+   */
   handleLocalChange(now: Instant, context: Context): void {
     const { security } = this.#shim.config;
-    const told = context.update?.offer ?? context.offer;
-    const offer = renewOffer(security, context.ulids.local, told, this.#shim.localLocators);
-    if (sameOffer(offer, told)) return;
-    if (sameAddresses(offer, context.offer)) {
-      // A host that never sent a list has no generation that preferences could name.
-      if (context.offer.length < 2) return;
-      const { generation } = context;
-      this.#request(now, context, offer, generation, [preferencesOption(offer, generation)]);
-    } else {
-      const generation = this.#shim.random.uint32();
-      this.#request(now, context, offer, generation, listAndPreferences(offer, generation));
+    const told = context.update ?? context;
+    const { sendTimeout } = this.#shim;
+    const offer = renewOffer(security, context.ulids.local, told.offer, this.#shim.localLocators);
+    // A host that never sent a list has no generation that preferences could name.
+    const listless = offer.length < 2 && told.offer.length < 2;
+    const wanted = listless ? told.offer : offer;
+    if (sameOffer(wanted, told.offer) && sendTimeout === told.sendTimeout) return;
+    this.#request(now, context, wanted, false);
+  }
+
+  /** The peer can't take our request (RFC 5533 section 10.4): it may need the whole list. */
+  handleRefusal(now: Instant, context: Context, refused: UpdateRequest): void {
+    const { update } = context;
+    if (update?.nonce !== refused.requestNonce) return this.#shim.counters.add("drop-wrong-nonce");
+    const hadList = update.options.some(({ name }) => name === "LocatorList");
+    if (!hadList && update.offer.length > 1) {
+      return this.#request(now, context, update.offer, true);
     }
+    // Trying again would bring the same answer: the old set stays.
+    this.#shim.counters.add("update-refused");
+    context.update = undefined;
   }
 
   /** The retransmission deadline has come; there is no end to it but the context's. */
@@ -94,19 +107,33 @@ export class LocatorUpdates {
     if (update?.nonce !== requestNonce) return this.#shim.counters.add("drop-wrong-nonce");
     context.offer = update.offer;
     context.generation = update.generation;
+    context.sendTimeout = update.sendTimeout;
     context.update = undefined;
     context.reachability?.handleControlTraffic("in");
   }
 
-  #request(
-    now: Instant,
-    context: Context,
-    offer: readonly LocalLocator[],
-    generation: number,
-    options: readonly Option[],
-  ): void {
+  /**
+   * Asks the peer to take what it has not acknowledged.
+   * @param whole also a list that it has acknowledged
+   */
+  #request(now: Instant, context: Context, offer: readonly LocalLocator[], whole: boolean): void {
+    const { sendTimeout } = this.#shim;
+    const { update } = context;
+    // A list under way may have arrived: preferences for the one before would not fit it.
+    const listUnderWay = update !== undefined && update.generation !== context.generation;
+    const sameList = sameAddresses(offer, context.offer) && !listUnderWay && !whole;
+    const latest = update?.generation ?? context.generation;
+    const generation = sameList ? context.generation : (latest + 1) >>> 0;
+    // What a request under way says may have arrived, too: it is told anew or taken back.
+    const sameRanks = sameOffer(offer, context.offer) && update === undefined;
+    const ranks = sameRanks || offer.length < 2 ? [] : [preferencesOption(offer, generation)];
+    const options: Option[] = sameList ? ranks : listAndPreferences(offer, generation);
+    if (sendTimeout !== context.sendTimeout || sendTimeout !== (update ?? context).sendTimeout) {
+      options.push(keepaliveTimeoutOption(sendTimeout));
+    }
     const nonce = this.#shim.random.uint32();
-    this.#send(now, context, { nonce, offer, generation, options, sent: 0, retransmitAt: now });
+    const request = { nonce, offer, generation, sendTimeout, options };
+    this.#send(now, context, { ...request, sent: 0, retransmitAt: now });
   }
 
   #send(now: Instant, context: Context, update: PendingUpdate): void {
@@ -124,6 +151,12 @@ export class LocatorUpdates {
     this.#shim.send(context.locators, message, context.tag);
     context.reachability?.handleControlTraffic("out");
   }
+}
+
+/** Our Send Timeout, which the peer takes for its Keepalive Timeout, in whole seconds. */
+export function keepaliveTimeoutOption(sendTimeout: Duration): KeepaliveTimeoutOption {
+  const timeout = Math.max(1, Math.floor(sendTimeout / seconds(1)));
+  return { name: "KeepaliveTimeout", critical: false, timeout };
 }
 
 /** The peer's Send Timeout, where it tells one (RFC 5534 section 5.3). */

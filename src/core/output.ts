@@ -1,6 +1,7 @@
 import type { Address } from "../wire/address.ts";
 import type { ControlMessage } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
+import type { FlowSelector } from "./flow-selector.ts";
 import type { Duration, Instant } from "./time.ts";
 import type { TrafficDirection } from "./traffic.ts";
 
@@ -30,8 +31,16 @@ export type Output =
       readonly message: ControlMessage;
       readonly tag: ContextTag | undefined;
     }
-  /** Payload tagged `tag` is to be restored to `ulids`, and the pair's payload be counted. */
-  | { readonly type: "set-context"; readonly tag: ContextTag; readonly ulids: AddressPair }
+  /**
+   * Payload tagged `tag` is to be restored to `ulids`. Payload without a tag counts for the
+   * pair's context whose forked instance is 0.
+   */
+  | {
+      readonly type: "set-context";
+      readonly tag: ContextTag;
+      readonly ulids: AddressPair;
+      readonly forkedInstance: number;
+    }
   | { readonly type: "clear-context"; readonly tag: ContextTag }
   /** Outbound payload of the ULID pair leaves on `locators` with the peer's tag. */
   | { readonly type: "set-mapping"; readonly tag: ContextTag; readonly mapping: Mapping }
@@ -55,6 +64,8 @@ export interface Mapping {
   readonly ulids: AddressPair;
   readonly locators: AddressPair;
   readonly peerTag: ContextTag;
+  /** Of a forked context: the packets that it carries. Else all that no fork selects. */
+  readonly selector?: FlowSelector;
 }
 
 /** Why a context started to look for another pair. */

@@ -1,53 +1,97 @@
 import { type Address, isLinkLocal, isMulticast, isUnspecified } from "../wire/address.ts";
-import { type AddressPair, pairKey } from "./output.ts";
+import { type AddressPair, pairKey, samePair } from "./output.ts";
 
 /** An address that can end a pair, with what orders it. */
 export interface PairCandidate {
   readonly address: Address;
-  /** The lower, the earlier. */
+  /** The lower, the earlier, as the Priority of DNS SRV. */
   readonly preference: number;
+  /** Its share among those of one preference, as the Weight of DNS SRV; 0 for no share. */
+  readonly weight: number;
+  /** Less stable than others of its preference (RFC 5533 section 5.15.3). */
+  readonly transient: boolean;
   /** Believed not to work: tried after all others. */
   readonly broken: boolean;
+}
+
+/** Uniform in [0, 1). */
+export type Draw = () => number;
+
+/** RFC 2782: beside others that have one, a weight of 0 shall have a very small chance. */
+const NO_WEIGHT = 0.1;
+
+interface RankedPair {
+  readonly pair: AddressPair;
+  readonly rank: readonly number[];
 }
 
 /**
  * All pairs in the order in which an exploration tries them (RFC 5534 section 4.3): those that
  * share neither address with the failed pair, then those that share one, then the failed pair
- * itself; within that, pairs of locators not known to be broken and of lower preference first.
+ * itself; within that, pairs of locators not known to be broken, of lower preference, and not
+ * transient first. Among equals weights draw lots, so that many contexts spread by weight;
+ * without weights the order of the lists holds, and nothing is drawn.
  */
 export function orderPairs(
   locals: readonly PairCandidate[],
   peers: readonly PairCandidate[],
-  failed: AddressPair,
+  failed: AddressPair | undefined,
+  draw: Draw,
 ): AddressPair[] {
+  const lotOfLocal = lots(locals);
+  const lotOfPeer = lots(peers);
+  const weighted = lotOfLocal !== undefined || lotOfPeer !== undefined;
+  const lot = (local: PairCandidate, peer: PairCandidate): number => {
+    if (!weighted) return 0;
+    return -Math.log(1 - draw()) / ((lotOfLocal?.(local) ?? 1) * (lotOfPeer?.(peer) ?? 1));
+  };
   const ranked = locals.flatMap((local) =>
     peers
       .filter((peer) => sameScope(local.address, peer.address))
-      .map((peer) => ({
-        pair: { local: local.address, peer: peer.address },
-        rank: [
-          Number(local.address === failed.local) + Number(peer.address === failed.peer),
-          Number(local.broken || peer.broken),
-          local.preference + peer.preference,
-        ],
-      })),
+      .map(
+        (peer): RankedPair => ({
+          pair: { local: local.address, peer: peer.address },
+          rank: [
+            Number(local.address === failed?.local) + Number(peer.address === failed?.peer),
+            Number(local.broken || peer.broken),
+            local.preference + peer.preference,
+            Number(local.transient) + Number(peer.transient),
+            lot(local, peer),
+          ],
+        }),
+      ),
   );
   return ranked.sort((a, b) => compareRanks(a.rank, b.rank)).map(({ pair }) => pair);
 }
 
-/** Of pairs that are known to work, the one to use: the current one, else the most preferred. */
+/** Of pairs that are known to work, the one to use: the first wanted one, else the best. */
 export function choosePair(
   working: readonly AddressPair[],
-  current: AddressPair,
+  wanted: readonly AddressPair[],
   locals: readonly PairCandidate[],
   peers: readonly PairCandidate[],
+  draw: Draw,
 ): AddressPair | undefined {
   const keys = new Set(working.map(pairKey));
-  if (keys.has(pairKey(current)) && locals.some(({ address }) => address === current.local)) {
-    return current;
-  }
-  const nothingFailed = { local: "" as Address, peer: "" as Address };
-  return orderPairs(locals, peers, nothingFailed).find((pair) => keys.has(pairKey(pair)));
+  const first = wanted.find(
+    (pair) => keys.has(pairKey(pair)) && locals.some(({ address }) => address === pair.local),
+  );
+  if (first !== undefined) return first;
+  return orderPairs(locals, peers, undefined, draw).find((pair) => keys.has(pairKey(pair)));
+}
+
+/** The pairs with this one first, when it is among them. */
+export function moveFirst(pairs: readonly AddressPair[], first: AddressPair): AddressPair[] {
+  const others = pairs.filter((pair) => !samePair(pair, first));
+  return others.length === pairs.length ? [...pairs] : [first, ...others];
+}
+
+/** How many lots a locator has; `undefined` when none of them has a weight. */
+function lots(
+  candidates: readonly PairCandidate[],
+): ((candidate: PairCandidate) => number) | undefined {
+  if (candidates.every(({ weight }) => weight === 0)) return undefined;
+  return ({ weight }) => Math.max(weight, NO_WEIGHT);
 }
 
 function compareRanks(a: readonly number[], b: readonly number[]): number {

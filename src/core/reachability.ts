@@ -9,11 +9,11 @@ import {
   type ExplorationCause,
   samePair,
 } from "./output.ts";
-import { choosePair, orderPairs, type PairCandidate } from "./pair-order.ts";
+import { choosePair, type Draw, moveFirst, orderPairs, type PairCandidate } from "./pair-order.ts";
 import { REAP, type ReapEvent } from "./reap.ts";
 import { type ReapCheck, type ReapSpans, ReapTimers } from "./reap-timers.ts";
 import type { Shim } from "./shim.ts";
-import { between, type Instant, latest } from "./time.ts";
+import { between, type Duration, type Instant, latest, scale } from "./time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "./traffic.ts";
 import type { ReapState } from "./view.ts";
 
@@ -71,6 +71,19 @@ export class Reachability {
     this.#context = context;
     this.#heardAt = now;
     this.#requestTraffic();
+  }
+
+  /** Payload begins to leave as the context says, and looks for the preferred pair. */
+  start(): void {
+    const { locators, ulids, forkedInstance } = this.#context;
+    if (forkedInstance !== 0 || !samePair(locators, ulids)) this.applyMapping();
+    this.seekPreferred();
+  }
+
+  /** Explores when another pair than the current one is preferred. */
+  seekPreferred(): void {
+    const { preferred, locators } = this.#context;
+    if (preferred !== undefined && !samePair(preferred, locators)) this.explore("command");
   }
 
   get state(): ReapState {
@@ -173,11 +186,11 @@ export class Reachability {
     }
   }
 
+  /** A shorter Send Timeout holds once the peer knows of it, and sends keepalives in time. */
   get #spans(): ReapSpans {
-    return {
-      sendTimeout: this.#context.sendTimeout,
-      keepaliveTimeout: this.#context.keepaliveTimeout,
-    };
+    const { sendTimeout, sendTimerFactor, keepaliveTimeout } = this.#context;
+    const longer = Math.max(sendTimeout, this.#shim.sendTimeout) as Duration;
+    return { sendTimeout: scale(longer, sendTimerFactor), keepaliveTimeout };
   }
 
   #enqueue(occurrence: Occurrence): void {
@@ -275,8 +288,9 @@ export class Reachability {
       .filter((pair) => this.#context.hasPair(pair));
     for (const { peer } of confirmed) this.#context.reachable.add(peer);
     if (event === "probe-exploring") return;
-    const { locators } = this.#context;
-    const chosen = choosePair(confirmed, locators, this.#locals, this.#peers);
+    const { locators, preferred } = this.#context;
+    const wanted = preferred === undefined ? [locators] : [preferred, locators];
+    const chosen = choosePair(confirmed, wanted, this.#locals, this.#peers, this.#draw);
     if (chosen !== undefined && !samePair(chosen, locators)) this.#switchTo(now, chosen);
   }
 
@@ -301,13 +315,22 @@ export class Reachability {
 
   /**
    * Tells the data plane how payload leaves. Nothing of ours leaves on a context that the peer
-   * forked: which packets would be is its ULP's word, for its own direction (RFC 5533 section 4.2).
+   * forked, unless we select something for it: forking is for one direction (RFC 5533 section
+   * 4.2). What does leave has the payload header even between the ULIDs, or the peer would take
+   * it for the default context's.
    */
   applyMapping(): void {
-    const { tag, ulids, locators, peerTag, forkedInstance } = this.#context;
-    if (forkedInstance !== 0 || peerTag === undefined) return;
-    if (samePair(locators, ulids)) this.#shim.emit({ type: "clear-mapping", tag });
-    else this.#shim.emit({ type: "set-mapping", tag, mapping: { ulids, locators, peerTag } });
+    const { tag, ulids, locators, peerTag, forkedInstance, selector } = this.#context;
+    if (peerTag === undefined) return;
+    const mapping = { ulids, locators, peerTag };
+    if (forkedInstance !== 0) {
+      if (selector === undefined) return;
+      this.#shim.emit({ type: "set-mapping", tag, mapping: { ...mapping, selector } });
+    } else if (samePair(locators, ulids)) {
+      this.#shim.emit({ type: "clear-mapping", tag });
+    } else {
+      this.#shim.emit({ type: "set-mapping", tag, mapping });
+    }
   }
 
   #sendProbe(now: Instant, { event, probe }: Occurrence): void {
@@ -356,7 +379,13 @@ export class Reachability {
   get #locals(): PairCandidate[] {
     return this.#context.offer
       .filter(({ address }) => this.#shim.isOperational(address))
-      .map(({ address, preference }) => ({ address, preference, broken: false }));
+      .map(({ address, preference, weight = 0, transient = false }) => {
+        return { address, preference, weight, transient, broken: false };
+      });
+  }
+
+  get #draw(): Draw {
+    return () => this.#shim.random.between(0, 1);
   }
 
   get #peers(): readonly PairCandidate[] {
@@ -364,7 +393,10 @@ export class Reachability {
   }
 
   #orderedPairs(): AddressPair[] {
-    return orderPairs(this.#locals, this.#peers, this.#context.locators);
+    const { locators, preferred } = this.#context;
+    const pairs = orderPairs(this.#locals, this.#peers, locators, this.#draw);
+    if (preferred === undefined || samePair(preferred, locators)) return pairs;
+    return moveFirst(pairs, preferred);
   }
 
   /** When the context was last of use, as far as the last reading tells. */

@@ -23,3 +23,4 @@ export const ERROR_PREFERENCE_COUNT = 4;
 
 /** The flag octet of Locator Preferences (section 5.15.3). */
 export const LOCATOR_BROKEN = 0x01;
+export const LOCATOR_TRANSIENT = 0x02;

@@ -8,7 +8,7 @@ import { Counters } from "./counters.ts";
 import { ANSWERS_BURST, ANSWERS_PER_SECOND } from "./defaults.ts";
 import type { AddressPair, ContextEvent, Output } from "./output.ts";
 import { Random } from "./random.ts";
-import type { Instant } from "./time.ts";
+import type { Duration, Instant } from "./time.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { Validator } from "./validator.ts";
 
@@ -28,6 +28,8 @@ export class Shim {
   readonly validator: Validator;
   /** The paper's table 2. */
   localLocators: readonly LocalLocator[] = [];
+  /** See {@link EndpointConfig.sendTimeout}; can change. */
+  sendTimeout: Duration;
   /** For what is answered without a context: nobody can make us send without bound. */
   readonly #answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
   readonly #outputs: Output[] = [];
@@ -35,6 +37,7 @@ export class Shim {
 
   constructor(config: EndpointConfig) {
     this.config = config;
+    this.sendTimeout = config.sendTimeout;
     this.random = new Random(config.random);
     this.validator = new Validator(config.keyedHash, this.random);
   }
@@ -82,7 +85,8 @@ export class Shim {
   install(context: Context): void {
     if (context.installed) return;
     context.installed = true;
-    this.emit({ type: "set-context", tag: context.tag, ulids: context.ulids });
+    const { tag, ulids, forkedInstance } = context;
+    this.emit({ type: "set-context", tag, ulids, forkedInstance });
   }
 
   /** Makes the data plane forget the context, its mapping included. */
@@ -100,7 +104,7 @@ export class Shim {
   ): void {
     this.uninstall(context);
     this.contexts.remove(context);
-    this.emit({ type: "arm-trigger", ulids: context.ulids });
+    if (context.forkedInstance === 0) this.emit({ type: "arm-trigger", ulids: context.ulids });
     if (cause !== undefined) this.report(now, context, { event: "closed", cause });
   }
 }

@@ -1,5 +1,6 @@
 import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
+import type { FlowSelector } from "./flow-selector.ts";
 import type { AddressPair, Deadline } from "./output.ts";
 import type { Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
@@ -23,6 +24,8 @@ export interface PeerLocatorView {
   /** The verification method octet from the Locator List; `undefined` for the bare ULID. */
   readonly method: number | undefined;
   readonly preference: number;
+  readonly weight: number;
+  readonly transient: boolean;
   /** Known to be broken (RFC 5533 section 5.15.3). */
   readonly broken: boolean;
   /** Probed: the peer answered there since the list came. */
@@ -37,11 +40,17 @@ export interface ContextView {
   readonly reapState: ReapState | undefined;
   readonly ulids: AddressPair;
   readonly locators: AddressPair;
+  /** The pair to use whenever it works; `undefined` for whichever does. */
+  readonly preferred: AddressPair | undefined;
   readonly forkedInstance: number;
+  /** Which packets a forked context carries; `undefined` for none, and for the default context. */
+  readonly selector: FlowSelector | undefined;
   readonly peerTag: ContextTag | undefined;
   readonly localLocators: readonly {
     readonly address: Address;
     readonly preference: number;
+    readonly weight: number;
+    readonly transient: boolean;
     readonly operational: boolean;
   }[];
   readonly peerLocators: readonly PeerLocatorView[];

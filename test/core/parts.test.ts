@@ -4,7 +4,8 @@ import type { SecurityMode } from "../../src/core/config.ts";
 import { DeadlineQueue } from "../../src/core/deadline-queue.ts";
 import { ESTABLISHMENT } from "../../src/core/establishment.ts";
 import { acceptLocators, locatorOptions, offerLocators } from "../../src/core/locator-set.ts";
-import { choosePair, orderPairs } from "../../src/core/pair-order.ts";
+import type { AddressPair } from "../../src/core/output.ts";
+import { choosePair, orderPairs, type PairCandidate } from "../../src/core/pair-order.ts";
 import { Random } from "../../src/core/random.ts";
 import { instant } from "../../src/core/time.ts";
 import { Validator } from "../../src/core/validator.ts";
@@ -115,8 +116,13 @@ describe("pair order (decision 16)", () => {
   const candidate = (text: string, preference = 0, broken = false) => ({
     address: address(text),
     preference,
+    weight: 0,
+    transient: false,
     broken,
   });
+  const never = () => {
+    throw new Error("nothing is drawn without weights");
+  };
   const locals = [
     candidate("2001:db8:a1::1"),
     candidate("2001:db8:a2::1", 1),
@@ -126,7 +132,7 @@ describe("pair order (decision 16)", () => {
   const failed = { local: address("2001:db8:a1::1"), peer: address("2001:db8:b1::1") };
 
   test("has every pair once, those that share nothing with the failed one first, itself last", () => {
-    const pairs = orderPairs(locals, peers, failed);
+    const pairs = orderPairs(locals, peers, failed, never);
     expect(pairs).toHaveLength(6);
     expect(new Set(pairs.map((pair) => JSON.stringify(pair))).size).toBe(6);
     const shared = pairs.map(
@@ -137,22 +143,62 @@ describe("pair order (decision 16)", () => {
   });
 
   test("leaves out pairs of different scope", () => {
-    expect(orderPairs([candidate("fe80::1")], peers, failed)).toEqual([]);
-    expect(orderPairs(locals, [candidate("ff02::1")], failed)).toEqual([]);
+    expect(orderPairs([candidate("fe80::1")], peers, failed, never)).toEqual([]);
+    expect(orderPairs(locals, [candidate("ff02::1")], failed, never)).toEqual([]);
   });
 
   test("of working pairs the current one stays, else the most preferred is chosen", () => {
     const other = { local: address("2001:db8:a3::1"), peer: address("2001:db8:b1::1") };
     const better = { local: address("2001:db8:a2::1"), peer: address("2001:db8:b1::1") };
-    expect(choosePair([other, failed], failed, locals, peers)).toEqual(failed);
-    expect(choosePair([other, better], failed, locals, peers)).toEqual(better);
-    expect(choosePair([], failed, locals, peers)).toBeUndefined();
-    expect(choosePair([failed], failed, locals.slice(1), peers)).toBeUndefined();
+    const choose = (working: AddressPair[], wanted = [failed], candidates = locals) =>
+      choosePair(working, wanted, candidates, peers, never);
+    expect(choose([other, failed])).toEqual(failed);
+    expect(choose([other, better])).toEqual(better);
+    expect(choose([other, better, failed], [other, failed])).toEqual(other);
+    expect(choose([better, failed], [other, failed])).toEqual(failed);
+    expect(choose([])).toBeUndefined();
+    expect(choose([failed], [failed], locals.slice(1))).toBeUndefined();
+  });
+
+  test("a transient locator comes after the stable ones of its preference", () => {
+    const [first, second, third] = [1, 2, 3].map((i) => candidate(`2001:db8:a${i}::1`));
+    const mixed = [{ ...first, transient: true }, second, { ...third, preference: 1 }];
+    const order = orderPairs(
+      mixed as PairCandidate[],
+      [candidate("2001:db8:b1::1")],
+      undefined,
+      never,
+    );
+    expect(order.map(({ local }) => local)).toEqual(
+      ["2001:db8:a2::1", "2001:db8:a1::1", "2001:db8:a3::1"].map(address),
+    );
+  });
+
+  test("weights spread the first place over locators of one preference (RFC 2782)", () => {
+    const random = new Random(seededRandom(77));
+    const draw = () => random.between(0, 1);
+    const weights = [60, 30, 10, 0];
+    const weighted = weights.map((weight, i) => ({
+      ...candidate(`2001:db8:a${i}::1`),
+      weight,
+    }));
+    const later = { ...candidate("2001:db8:ff::1", 1), weight: 255 };
+    const firsts = weights.map(() => 0);
+    for (let round = 0; round < 4_000; round++) {
+      const [first] = orderPairs([later, ...weighted], peers.slice(0, 1), undefined, draw);
+      const index = weighted.findIndex((locator) => locator.address === first?.local);
+      firsts[index] = (firsts[index] ?? 0) + 1;
+    }
+    // Three standard deviations of a share among 4,000 are at most 0.024.
+    for (const [i, expected] of [0.6, 0.3, 0.1, 0.001].entries()) {
+      expect(Math.abs((firsts[i] ?? 0) / 4_000 - expected)).toBeLessThan(0.024);
+    }
   });
 });
 
 describe("locator lists", () => {
   const ulid = address("2001:db8:a1::1");
+  const plain = { weight: 0, transient: false, broken: false };
   const locals = [
     { address: address("2001:db8:a2::1"), preference: 3, operational: true },
     { address: ulid, preference: 5, operational: true },
@@ -176,8 +222,25 @@ describe("locator lists", () => {
       value: {
         generation: 7,
         locators: [
-          { address: ulid, method: 201, preference: 5, broken: false },
-          { address: address("2001:db8:a2::1"), method: 201, preference: 3, broken: false },
+          { address: ulid, method: 201, preference: 5, ...plain },
+          { address: address("2001:db8:a2::1"), method: 201, preference: 3, ...plain },
+        ],
+      },
+    });
+  });
+
+  test("weights and TRANSIENT reach the other end", () => {
+    const offer = [
+      { address: ulid, preference: 5, weight: 200, operational: true },
+      { address: address("2001:db8:a2::1"), preference: 5, transient: true, operational: true },
+    ];
+    const options = locatorOptions(offer, 7);
+    expect(options[1]).toMatchObject({ elementLength: 3 });
+    expect(acceptLocators("unverified", ulid, options)).toMatchObject({
+      value: {
+        locators: [
+          { preference: 5, weight: 200, transient: false, broken: false },
+          { preference: 5, weight: 0, transient: true, broken: false },
         ],
       },
     });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { LocalLocator } from "../../src/core/config.ts";
 import { minutes, seconds } from "../../src/core/time.ts";
+import { addressToBytes } from "../../src/wire/address.ts";
 import { encodeControl } from "../../src/wire/control.ts";
 import type { ControlMessage, Option } from "../../src/wire/message.ts";
 import { address, type Host, World } from "./support/world.ts";
@@ -92,13 +93,13 @@ describe("updating the peer (RFC 5533 section 10)", () => {
   });
 
   test("requests go on for ever, doubling to two minutes, with one nonce", () => {
-    const { world, a } = established();
+    const { world, a, b } = established();
     world.loses = ({ control }) => control?.message.type === "UpdateRequest";
     a.setLocators([locator(A1), locator(A2), locator(A3)]);
-    for (let i = 0; i < 30; i++) {
-      world.run(minutes(1));
+    for (let i = 0; i < 360; i++) {
       a.send(ULIDS);
-      a.receive({ source: address(B1), destination: address(A1), payload: { tag: undefined } });
+      b.send({ local: ULIDS.peer, peer: ULIDS.local });
+      world.run(seconds(5));
     }
     const sent = requests(world);
     expect(new Set(sent.map(({ nonce }) => nonce)).size).toBe(1);
@@ -149,6 +150,109 @@ describe("updating the peer (RFC 5533 section 10)", () => {
     ]);
   });
 
+  test("what is taken back before it was acknowledged is told all the same", () => {
+    const { world, a, b } = established();
+    world.loses = ({ control }) => control?.message.type === "UpdateAcknowledgement";
+    a.setLocators([locator(A1), locator(A2, 9, false), locator(A3)]);
+    world.run(seconds(1));
+    expect(peerLocators(b)).toMatchObject([{}, { broken: true }, { address: A3 }]);
+    // As it was in the beginning: B has been told otherwise meanwhile, as far as A can know.
+    a.setLocators([locator(A1), locator(A2)]);
+    world.run(seconds(1));
+    expect(peerLocators(b)).toEqual([
+      { address: A1, preference: 0, broken: false },
+      { address: A2, preference: 0, broken: false },
+    ]);
+    expect(b.endpoint.counters["error-sent"]).toBe(0);
+  });
+
+  test("preferences that the peer refuses are followed by the whole list", () => {
+    const { world, a, b } = established();
+    const [known] = b.endpoint.contexts();
+    if (known === undefined) throw new Error("no context");
+    // B has lost the generation of the list, as after another list that A knows nothing of.
+    b.receive(
+      control(A1, B1, {
+        type: "UpdateRequest",
+        receiverContextTag: known.tag,
+        requestNonce: 1,
+        options: [list([201, 201])],
+      }),
+    );
+    world.sent.length = 0;
+    a.setOperational(A2, false);
+    world.run(seconds(1));
+    expect(world.messages).toEqual([
+      "UpdateRequest",
+      "Error",
+      "UpdateRequest",
+      "UpdateAcknowledgement",
+    ]);
+    expect(peerLocators(b)).toMatchObject([{ address: A1 }, { address: A2, broken: true }]);
+  });
+
+  test("a list that the peer refuses is not sent again, and the old set stays", () => {
+    const world = new World();
+    const a = world.host(31, [A1, A2]);
+    const b = world.host(32, [B1], { security: "verified" });
+    a.setLocators([locator(A1)]);
+    a.open(A1, B1);
+    world.run(seconds(1));
+    a.setLocators([locator(A1), locator(A2)]);
+    world.run(minutes(5));
+    expect(requests(world)).toHaveLength(1);
+    expect(a.endpoint.counters["update-refused"]).toBe(1);
+    expect(a.endpoint.contexts()[0]?.localLocators.map((known) => known.address)).toEqual([A1]);
+    expect(peerLocators(b)).toHaveLength(1);
+  });
+
+  test("an Error about a request that is not under way changes nothing", () => {
+    const { world, a } = established();
+    const old = { world: world.sent.length };
+    a.setOperational(A2, false);
+    const request = world.sent[old.world];
+    if (request?.control === undefined) throw new Error("no request");
+    const packetInError = new Uint8Array(40 + request.control.bytes.length);
+    packetInError.set([0x60, 0, 0, 0, 0, request.control.bytes.length, 140]);
+    packetInError.set(addressToBytes(request.source), 8);
+    packetInError.set(addressToBytes(request.destination), 24);
+    packetInError.set(request.control.bytes, 40);
+    world.run(seconds(1));
+    world.sent.length = 0;
+    a.receive(control(B1, A1, { type: "Error", errorCode: 2, pointer: 48, packetInError }));
+    world.run(minutes(1));
+    expect(a.endpoint.counters["drop-wrong-nonce"]).toBe(1);
+    expect(a.endpoint.counters["update-refused"]).toBe(0);
+    expect(requests(world)).toEqual([]);
+  });
+
+  test("a generation follows the one before, the first is random", () => {
+    const { world, a } = established();
+    for (const third of [true, false, true]) {
+      a.setLocators([locator(A1), locator(A2), ...(third ? [locator(A3)] : [])]);
+      world.run(seconds(1));
+    }
+    const generations = requests(world).map(({ options }) => {
+      const [option] = options;
+      return option?.name === "LocatorList" ? option.generation : undefined;
+    });
+    const [first = 0] = generations;
+    expect(generations).toEqual([first, (first + 1) >>> 0, (first + 2) >>> 0]);
+    expect(first).toBeGreaterThan(1000);
+  });
+
+  test("a request that waits leaves at once on a pair that works", () => {
+    const { world, a, b } = established();
+    world.loses = ({ source, destination }) => source === A1 || destination === A1;
+    a.setLocators([locator(A1), locator(A2), locator(A3)]);
+    a.send(ULIDS);
+    world.run(minutes(1));
+    const switched = a.events.find((event) => event.event === "switched");
+    expect(switched).toBeDefined();
+    expect(requests(world).map(({ at }) => at)).toContain(switched?.at);
+    expect(peerLocators(b)).toHaveLength(3);
+  });
+
   test("a current locator that the peer marks broken is left after an exploration", () => {
     const { world, a, b } = established();
     b.setOperational(B1, false);
@@ -156,6 +260,88 @@ describe("updating the peer (RFC 5533 section 10)", () => {
     expect(a.events.some((event) => event.event === "exploring")).toBe(true);
     expect(a.endpoint.contexts()[0]?.locators.peer).toBe(B2);
     expect(b.endpoint.contexts()[0]?.locators.local).toBe(B2);
+  });
+});
+
+describe("a Send Timeout that changes (RFC 5534 section 5.3)", () => {
+  function setSendTimeout(host: Host, span: number): void {
+    host.command((endpoint, now) => endpoint.setSendTimeout(now, seconds(span)));
+  }
+
+  /** Seconds from the first packet that nobody answers to the exploration. */
+  function detection({ world, a }: { world: World; a: Host }): number {
+    world.run(minutes(2));
+    world.loses = () => true;
+    const sentAt = world.now;
+    a.send(ULIDS);
+    world.run(minutes(3));
+    const at = a.events.findLast((event) => event.event === "exploring")?.at ?? Number.NaN;
+    return (at - sentAt) / 1000;
+  }
+
+  test("is told by an Update Request, once, and taken for the Keepalive Timeout", () => {
+    const { world, a } = established();
+    setSendTimeout(a, 30);
+    setSendTimeout(a, 30);
+    world.run(seconds(1));
+    expect(world.messages).toEqual(["UpdateRequest", "UpdateAcknowledgement"]);
+    expect(requests(world)[0]?.options).toMatchObject([{ name: "KeepaliveTimeout", timeout: 30 }]);
+    // B hears from A and has nothing to say: keepalives at a third of 30 seconds.
+    world.run(minutes(2));
+    const start = world.now;
+    a.send(ULIDS);
+    world.run(seconds(29));
+    const keepalives = world.sent.filter(
+      ({ at, control }) => at > start && control?.message.type === "Keepalive",
+    );
+    expect(keepalives.map(({ at }) => Math.round((at - start) / 1000))).toEqual([10, 20]);
+  });
+
+  test("a longer one holds at once", () => {
+    const lab = established();
+    setSendTimeout(lab.a, 60);
+    const seen = detection(lab);
+    expect(seen).toBeGreaterThanOrEqual(60);
+    expect(seen).toBeLessThan(60 * 1.05 + 1);
+  });
+
+  test("a shorter one holds when the peer has acknowledged it, and not before", () => {
+    const told = established();
+    setSendTimeout(told.a, 5);
+    expect(detection(told)).toBeLessThan(5 * 1.05 + 1);
+
+    const untold = established();
+    untold.world.loses = ({ control }) => control?.message.type === "UpdateRequest";
+    const sentAt = untold.world.now;
+    setSendTimeout(untold.a, 5);
+    untold.world.loses = () => true;
+    untold.a.send(ULIDS);
+    untold.world.run(minutes(1));
+    const exploring = untold.a.events.find((event) => event.event === "exploring");
+    expect((exploring?.at ?? 0) - sentAt).toBeGreaterThanOrEqual(15_000);
+  });
+
+  test("back to the default is told too", () => {
+    const { world, a } = established();
+    setSendTimeout(a, 30);
+    world.run(seconds(1));
+    setSendTimeout(a, 15);
+    world.run(seconds(1));
+    const told = requests(world).map(({ options }) => options[0]);
+    expect(told).toMatchObject([{ timeout: 30 }, { timeout: 15 }]);
+  });
+
+  test("one that changes during the exchange is told after it", () => {
+    const world = new World();
+    const a = world.host(31, [A1, A2]);
+    world.host(32, [B1, B2]);
+    a.open(A1, B1);
+    setSendTimeout(a, 30);
+    world.run(seconds(1));
+    expect(world.messages).toEqual([
+      ...["I1", "R1", "I2", "R2"],
+      ...["UpdateRequest", "UpdateAcknowledgement"],
+    ]);
   });
 });
 

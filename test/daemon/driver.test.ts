@@ -75,7 +75,7 @@ test("every output is carried out, in its order", () => {
   endpoint.react = () => {
     endpoint.react = () => undefined;
     endpoint.outputs.push(
-      { type: "set-context", tag: TAG, ulids: ULIDS },
+      { type: "set-context", tag: TAG, ulids: ULIDS, forkedInstance: 0 },
       send(),
       { type: "set-mapping", tag: TAG, mapping: MAPPING },
       { type: "watch", tag: TAG, on: true },

@@ -144,6 +144,7 @@ export class Host {
   readonly watched = new Set<ContextTag>();
   readonly armed: AddressPair[] = [];
   readonly #ulids = new Map<ContextTag, AddressPair>();
+  readonly #defaults = new Set<ContextTag>();
   readonly #world: World;
   readonly #addresses = new Set<Address>();
   locators: readonly LocalLocator[];
@@ -208,10 +209,15 @@ export class Host {
     this.drain();
   }
 
-  /** An application sends one packet between two ULIDs. */
-  send(ulids: AddressPair): void {
+  /**
+   * An application sends one packet between two ULIDs.
+   * @param fork the forked context whose selector the packet meets
+   */
+  send(ulids: AddressPair, fork?: ContextTag): void {
     const [tag, mapping] =
-      [...this.mappings].find(([, { ulids: mapped }]) => same(mapped, ulids)) ?? [];
+      [...this.mappings].find(([of, { ulids: mapped, selector }]) =>
+        fork === undefined ? selector === undefined && same(mapped, ulids) : of === fork,
+      ) ?? [];
     const context = tag ?? this.#tagOf(ulids);
     if (context !== undefined) this.records.get(context)?.out(this.#world.now, 100);
     const { local, peer } = mapping?.locators ?? ulids;
@@ -240,10 +246,12 @@ export class Host {
       }
       case "set-context":
         this.#ulids.set(output.tag, output.ulids);
+        if (output.forkedInstance === 0) this.#defaults.add(output.tag);
         this.records.set(output.tag, new TrafficRecord());
         return;
       case "clear-context":
         this.#ulids.delete(output.tag);
+        this.#defaults.delete(output.tag);
         this.records.delete(output.tag);
         this.mappings.delete(output.tag);
         this.watched.delete(output.tag);
@@ -289,7 +297,9 @@ export class Host {
   }
 
   #tagOf(ulids: AddressPair): ContextTag | undefined {
-    return [...this.#ulids].find(([, known]) => same(known, ulids))?.[0];
+    return [...this.#ulids].find(
+      ([tag, known]) => this.#defaults.has(tag) && same(known, ulids),
+    )?.[0];
   }
 }
 
