@@ -121,6 +121,8 @@ export interface ContextStatus {
   readonly localLocators: readonly {
     readonly address: string;
     readonly preference: number;
+    readonly weight: number;
+    readonly transient: boolean;
     readonly operational: boolean;
   }[];
   readonly peerLocators: readonly {
@@ -128,6 +130,8 @@ export interface ContextStatus {
     /** The verification method octet; `null` for the ULID itself. */
     readonly method: number | null;
     readonly preference: number;
+    readonly weight: number;
+    readonly transient: boolean;
     readonly broken: boolean;
     readonly reachable: boolean;
   }[];

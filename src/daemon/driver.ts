@@ -124,7 +124,7 @@ export class Driver {
         return this.#send(output);
       case "set-context":
         this.#observer.contextSet(output.tag, output.ulids);
-        return plane.setContext(output.tag, output.ulids);
+        return plane.setContext(output.tag, output.ulids, output.forkedInstance);
       case "clear-context":
         plane.clearContext(output.tag);
         return this.#observer.contextCleared(output.tag);

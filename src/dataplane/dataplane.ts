@@ -27,12 +27,20 @@ export interface DataPlane {
   /** Sends a control message (from the Shim6 header on) between two addresses. */
   sendControl(source: Address, destination: Address, bytes: Uint8Array): void;
 
-  /** Inbound: payload with `tag` gets `ulids` back. Starts this context's traffic record. */
-  setContext(tag: ContextTag, ulids: AddressPair): void;
+  /**
+   * Inbound: payload with `tag` gets `ulids` back. Starts this context's traffic record.
+   * @param forkedInstance other than 0 for a forked context: payload without a tag is not its
+   *   own, and outbound payload only where its mapping selects it. 0 when left out.
+   */
+  setContext(tag: ContextTag, ulids: AddressPair, forkedInstance?: number): void;
   /** Inbound payload with `tag` is unknown from now on; drops its mapping and record too. */
   clearContext(tag: ContextTag): void;
 
-  /** Outbound payload of `mapping.ulids` leaves on `mapping.locators` with the peer's tag. */
+  /**
+   * Outbound payload of `mapping.ulids` leaves on `mapping.locators` with the peer's tag: what
+   * `mapping.selector` selects, of several forks by the one set last; without a selector all
+   * that no fork selects.
+   */
   setMapping(tag: ContextTag, mapping: Mapping): void;
   /** Outbound payload leaves unchanged: the null mapping. */
   clearMapping(tag: ContextTag): void;

@@ -178,7 +178,9 @@ test("contexts --json keeps the contract", async () => {
     peerLocator: B1,
     localTag: expect.stringMatching(/^[0-9a-f]{12}$/),
     peerTag: expect.stringMatching(/^[0-9a-f]{12}$/),
-    localLocators: expect.arrayContaining([{ address: A1, preference: 100, operational: true }]),
+    localLocators: expect.arrayContaining([
+      { address: A1, preference: 100, weight: 0, transient: false, operational: true },
+    ]),
     packetsIn: 0,
     packetsOut: 0,
     bytesIn: 0,
