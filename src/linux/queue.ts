@@ -33,12 +33,12 @@ export interface QueuedPacket {
 
 /** Each packet of a batch gets exactly one verdict; they leave in one system call per batch. */
 export interface Verdicts {
-  accept(id: number): void;
   /**
-   * Accept with other content, and with another mark unless it is left out. `packet` is copied
-   * before the call returns. At LOCAL_OUT the packet is routed anew when its addresses or its
-   * mark change.
+   * Accept, with another mark unless it is left out. At LOCAL_OUT a packet is routed anew when
+   * its addresses or its mark change.
    */
+  accept(id: number, mark?: number): void;
+  /** As {@link accept} with other content. `packet` is copied before the call returns. */
   replace(id: number, packet: Uint8Array, mark?: number): void;
   drop(id: number): void;
 }

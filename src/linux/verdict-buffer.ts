@@ -51,8 +51,12 @@ export class VerdictBuffer implements Verdicts {
     this.#next = 0;
   }
 
-  accept(id: number): void {
-    if (this.#inOrder(id)) {
+  accept(id: number, mark?: number): void {
+    const inOrder = this.#inOrder(id);
+    if (mark !== undefined) {
+      this.#endRun();
+      this.#write(NFQNL_MSG_VERDICT, NF_ACCEPT, id, undefined, mark);
+    } else if (inOrder) {
       this.#runEnd = id;
       this.#runLength++;
     } else {

@@ -6,12 +6,14 @@ import { MAX_REPLACEMENT_LENGTH, VerdictBuffer } from "../../src/linux/verdict-b
 
 const QUEUE = 0x0102;
 
-type Verdict = "accept" | "drop" | "replace";
+type Verdict = "accept" | "mark" | "drop" | "replace";
+const MARK = 0x0800_0001;
 
 /** What the kernel would do with a packet. */
 interface Outcome {
   readonly verdict: "accept" | "drop";
   readonly payload?: Uint8Array;
+  readonly mark?: Uint8Array;
 }
 
 function packet(id: number): QueuedPacket {
@@ -45,7 +47,12 @@ class FakeKernel {
     const verdict = numbers.getUint32(0) === 1 ? "accept" : "drop";
     const id = numbers.getUint32(4);
     const payload = attributes.get(10)?.slice();
-    const outcome: Outcome = payload === undefined ? { verdict } : { verdict, payload };
+    const mark = attributes.get(3)?.slice();
+    const outcome: Outcome = {
+      verdict,
+      ...(payload === undefined ? {} : { payload }),
+      ...(mark === undefined ? {} : { mark }),
+    };
     const batch = type === 0x0303;
     // "After" in the sense of numbers that wrap, as in nfnetlink_queue.c.
     const named = this.waiting.filter((each) => each === id || (batch && ((id - each) | 0) > 0));
@@ -67,13 +74,32 @@ function replacement(id: number): Uint8Array {
 
 function give(buffer: VerdictBuffer, id: number, verdict: Verdict): void {
   if (verdict === "accept") buffer.accept(id);
+  else if (verdict === "mark") buffer.accept(id, MARK);
   else if (verdict === "drop") buffer.drop(id);
   else buffer.replace(id, replacement(id));
 }
 
+function expectedOutcome(id: number, verdict: Verdict): Outcome {
+  switch (verdict) {
+    case "replace":
+      return { verdict: "accept", payload: replacement(id) };
+    case "mark":
+      return { verdict: "accept", mark: Uint8Array.of(8, 0, 0, 1) };
+    default:
+      return { verdict };
+  }
+}
+
 describe("the verdicts of a batch", () => {
   test("each packet gets its own, whatever they are and in whatever order", () => {
-    const verdict = fc.constantFrom<Verdict>("accept", "accept", "accept", "drop", "replace");
+    const verdict = fc.constantFrom<Verdict>(
+      "accept",
+      "accept",
+      "accept",
+      "mark",
+      "drop",
+      "replace",
+    );
     fc.assert(
       fc.property(
         fc.array(verdict, { minLength: 1, maxLength: 64 }),
@@ -95,12 +121,8 @@ describe("the verdicts of a batch", () => {
           buffer.flush();
           expect(kernel.waiting).toEqual([]);
           expect(kernel.calls).toHaveLength(1);
-          for (const each of chosen) {
-            const expected =
-              each.verdict === "replace"
-                ? { verdict: "accept", payload: replacement(each.id) }
-                : { verdict: each.verdict };
-            expect(kernel.outcomes.get(each.id)).toEqual(expected);
+          for (const { id, verdict: each } of chosen) {
+            expect(kernel.outcomes.get(id)).toEqual(expectedOutcome(id, each));
           }
         },
       ),

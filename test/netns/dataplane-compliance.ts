@@ -364,6 +364,29 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
 
       test("a TCP connection moves to the second path", switchUnderWay);
 
+      test("no packet takes the second path without the header, at any of 20 switches", async () => {
+        setContexts();
+        const client = lab.a.traffic("tcp", lab.a.ulid, lab.b.ulid, 20_000, 200, 20);
+        await client.said("connected");
+        const packetsMove = async (): Promise<void> => {
+          const start = a.traffic(TAG_OF_A)?.packetsOut ?? 0;
+          await until("traffic", () => (a.traffic(TAG_OF_A)?.packetsOut ?? 0) > start + 20);
+        };
+        const ulids = `ip6 and (host ${lab.a.ulid} or host ${lab.b.ulid})`;
+        const second = lab.router("isp2");
+        const bare = await lab.capture(second, "a", ulids, async () => {
+          for (let i = 0; i < 10; i++) {
+            setMappings();
+            await packetsMove();
+            a.clearMapping(TAG_OF_A);
+            b.clearMapping(TAG_OF_B);
+            await packetsMove();
+          }
+        });
+        expect(bare.map((packet) => Buffer.from(packet).toString("hex"))).toEqual([]);
+        expect(await client.result()).toContain("intact");
+      });
+
       test("it does so through stateful firewalls on both hosts", async () => {
         const ruleset = `
           table ip6 firewall {

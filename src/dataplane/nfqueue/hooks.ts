@@ -1,9 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import type { AddressPair, Mapping } from "../../core/output.ts";
+import type { AddressPair } from "../../core/output.ts";
 import type { Icmp6Socket } from "../../linux/icmp6-socket.ts";
 import type { LogHandler, PacketLog } from "../../linux/nflog.ts";
 import type { BatchHandler, PacketQueue, QueueOptions } from "../../linux/queue.ts";
 import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts";
+import type { Egress } from "../../linux/route-lookup.ts";
 import type { Shim6Socket } from "../../linux/shim6-socket.ts";
 import { SystemError } from "../../linux/system-error.ts";
 import { DataPlaneError } from "../dataplane.ts";
@@ -29,6 +30,8 @@ export interface HookHandlers {
   readonly rewrite: BatchHandler;
   readonly control: (message: ReceivedMessage) => void;
   readonly icmpError: (message: ReceivedMessage) => void;
+  /** A ULID pair has no route of its own: its packets go by the ULID's uplink to the queue. */
+  readonly routeFailed: (error: SystemError) => void;
   /** Packets cannot be handled any more. */
   readonly failed: (error: Error) => void;
 }
@@ -105,16 +108,20 @@ export class Hooks {
     this.#icmp6.send(message);
   }
 
+  /** The way between two locators. @throws SystemError when there is none */
+  findEgress(locators: AddressPair): Egress {
+    return this.#routes.find(locators);
+  }
+
   /**
-   * Packets of the mapping's ULID pair go to the rewrite queue, a few milliseconds from now;
-   * the ULP knows at once of its smaller MTU.
-   * @returns the MTU between the locators, in octets
-   * @throws SystemError when there is no route between the locators; the packets go to the
-   *   queue all the same
+   * Packets of the ULID pair go to the rewrite queue, a few milliseconds from now, and once all
+   * of them do, by `egress`, of whose MTU the ULP then knows. The other way round some would
+   * leave by it unrewritten, with a source address that is another uplink's.
    */
-  map(mapping: Mapping): number {
-    this.#mapped?.add(mapping.ulids);
-    return this.#routes.set(mapping);
+  map(ulids: AddressPair, egress: Egress | undefined): void {
+    this.#mapped?.add(ulids, () => {
+      if (egress !== undefined) this.#setRoute(ulids, egress);
+    });
   }
 
   /** Resolves when all changes of mapped pairs so far are in force. */
@@ -122,24 +129,46 @@ export class Hooks {
     await this.#mapped?.settled();
   }
 
-  /** @throws SystemError when the pair's route cannot be removed. */
+  /**
+   * The reverse: the route goes at once, the rule some milliseconds later.
+   * @throws SystemError when the pair's route cannot be removed
+   */
   unmap(ulids: AddressPair): void {
     this.#mapped?.remove(ulids);
     this.#routes.clear(ulids);
   }
 
-  /** Gives everything back: rules first, so that no packet waits in a queue that nobody reads. */
+  /**
+   * Gives everything back: routes first, so that no packet goes by them unrewritten, and the
+   * queue behind its rules, so that no packet waits where nobody reads.
+   */
   async close(): Promise<void> {
     try {
       await this.#mapped?.settled();
+      explainSystemErrors(() => this.#routes.close());
+    } finally {
+      await this.#giveQueueBack();
+    }
+  }
+
+  async #giveQueueBack(): Promise<void> {
+    try {
       await this.#rules?.remove();
       await setImmediate();
-      explainSystemErrors(() => this.#routes.close());
     } finally {
       this.#queue.close();
       this.#log.close();
       this.#shim6.close();
       this.#icmp6.close();
+    }
+  }
+
+  #setRoute(ulids: AddressPair, egress: Egress): void {
+    try {
+      this.#routes.set(ulids, egress);
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      this.#handlers.routeFailed(error);
     }
   }
 

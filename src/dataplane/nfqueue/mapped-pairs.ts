@@ -1,6 +1,11 @@
 import { type AddressPair, pairKey } from "../../core/output.ts";
 import type { InstalledRules } from "./rules.ts";
 
+interface WantedPair {
+  readonly pair: AddressPair;
+  readonly inForce: () => void;
+}
+
 /**
  * Keeps the rules for mapped ULID pairs as they are wanted. Changes run one after another, and
  * those that come while one runs go together into the next: a storm of switches costs a few
@@ -9,7 +14,8 @@ import type { InstalledRules } from "./rules.ts";
 export class MappedPairs {
   readonly #rules: Pick<InstalledRules, "changeMapped">;
   readonly #failed: (error: Error) => void;
-  readonly #wanted = new Map<string, AddressPair>();
+  readonly #wanted = new Map<string, WantedPair>();
+  /** The pairs whose packets certainly go to the queue. */
   readonly #applied = new Map<string, AddressPair>();
   #running: Promise<void> | undefined;
 
@@ -19,9 +25,15 @@ export class MappedPairs {
     this.#failed = failed;
   }
 
-  add(pair: AddressPair): void {
-    this.#wanted.set(pairKey(pair), pair);
-    this.#start();
+  /**
+   * @param inForce called once the pair's packets go to the queue, at once if they do already;
+   *   never if the pair is removed or added anew before. It may not throw
+   */
+  add(pair: AddressPair, inForce: () => void): void {
+    const key = pairKey(pair);
+    this.#wanted.set(key, { pair, inForce });
+    if (this.#applied.has(key)) inForce();
+    else this.#start();
   }
 
   remove(pair: AddressPair): void {
@@ -43,26 +55,30 @@ export class MappedPairs {
       // Not at once: a mapping that moves is taken away and set again in one turn.
       await Promise.resolve();
       for (;;) {
-        const added = missing(this.#wanted, this.#applied);
-        const removed = missing(this.#applied, this.#wanted);
+        const { added, removed } = this.#difference();
         if (added.length + removed.length === 0) {
           this.#running = undefined;
           return;
         }
-        await this.#rules.changeMapped(added, removed);
-        for (const pair of added) this.#applied.set(pairKey(pair), pair);
+        // Before the change: whoever adds such a pair while it runs must wait for the next.
         for (const pair of removed) this.#applied.delete(pairKey(pair));
+        await this.#rules.changeMapped(added, removed);
+        for (const pair of added) this.#noteInForce(pair);
       }
     } catch (error) {
       this.#failed(error as Error);
     }
   }
-}
 
-/** The pairs of `from` that `other` lacks. */
-function missing(
-  from: ReadonlyMap<string, AddressPair>,
-  other: ReadonlyMap<string, AddressPair>,
-): AddressPair[] {
-  return [...from].filter(([key]) => !other.has(key)).map(([, pair]) => pair);
+  #difference(): { added: AddressPair[]; removed: AddressPair[] } {
+    const added = [...this.#wanted].filter(([key]) => !this.#applied.has(key));
+    const removed = [...this.#applied].filter(([key]) => !this.#wanted.has(key));
+    return { added: added.map(([, { pair }]) => pair), removed: removed.map(([, pair]) => pair) };
+  }
+
+  #noteInForce(pair: AddressPair): void {
+    const key = pairKey(pair);
+    this.#applied.set(key, pair);
+    this.#wanted.get(key)?.inForce();
+  }
 }

@@ -74,6 +74,7 @@ export class NfqueueDataPlane implements DataPlane {
         control: ({ source, destination, bytes }) =>
           events.control(now(), source, destination, bytes),
         icmpError: ({ source, bytes }) => events.icmpError(now(), source, bytes),
+        routeFailed: (error) => this.#noteRouteFailure(error),
         failed: (error) => events.failed(error),
       },
       this.#system,
@@ -140,8 +141,10 @@ export class NfqueueDataPlane implements DataPlane {
   }
 
   /** The path's MTU; `undefined` when the host has no route between the locators (any more). */
-  #map(mapping: Mapping): number | undefined {
-    return this.#tolerate(() => this.#hooks?.map(mapping));
+  #map({ ulids, locators }: Mapping): number | undefined {
+    const egress = this.#tolerate(() => this.#hooks?.findEgress(locators));
+    this.#hooks?.map(ulids, egress);
+    return egress?.mtu;
   }
 
   /** Another context of the same ULIDs may have carried the pair before, and does so again. */
@@ -155,15 +158,19 @@ export class NfqueueDataPlane implements DataPlane {
     this.#hastenTcp(context);
   }
 
-  /** A locator may have gone since the core decided: it will hear of that and decide anew. */
   #tolerate<Value>(action: () => Value): Value | undefined {
     try {
       return action();
     } catch (error) {
-      this.#counters.add("route-failed");
-      this.#options.warn((error as Error).message);
+      this.#noteRouteFailure(error as Error);
       return undefined;
     }
+  }
+
+  /** A locator may have gone since the core decided: it will hear of that and decide anew. */
+  #noteRouteFailure({ message }: Error): void {
+    this.#counters.add("route-failed");
+    this.#options.warn(message);
   }
 
   /**

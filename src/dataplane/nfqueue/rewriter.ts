@@ -70,10 +70,11 @@ export class Rewriter {
     const context = this.#contexts.byPair(packet, SOURCE_OFFSET, DESTINATION_OFFSET);
     const mapping = context?.mapping;
     if (context === undefined || mapping === undefined) {
-      // The null mapping: the rule for this pair is on its way out.
+      // The null mapping: the rule for this pair is on its way out. The mark has the packet
+      // routed anew, by its ULID's uplink, and tells that it is counted.
       context?.traffic.out(now, packet.length);
       this.#counters.add("passed-unmapped");
-      return verdicts.accept(id);
+      return verdicts.accept(id, queued.mark | LOCATOR_MARK);
     }
     if (packet.length + PAYLOAD_HEADER_LENGTH > mapping.pathMtu) {
       return this.#outboundOversize(now, queued, context, mapping, verdicts);

@@ -1,6 +1,6 @@
-import type { AddressPair, Mapping } from "../../core/output.ts";
+import type { AddressPair } from "../../core/output.ts";
 import type { RouteEditor } from "../../linux/route-editor.ts";
-import type { RouteLookup } from "../../linux/route-lookup.ts";
+import type { Egress, RouteLookup } from "../../linux/route-lookup.ts";
 import { L3SHIM_ROUTE_PROTOCOL } from "../../linux/rtnetlink.ts";
 import type { RouteEdit, RuleEdit } from "../../linux/rtnetlink-encode.ts";
 import { SystemError } from "../../linux/system-error.ts";
@@ -60,12 +60,15 @@ export class UlidRoutes {
   }
 
   /**
-   * Sets the route of the mapping's ULID pair.
-   * @returns the MTU of the path between the locators, in octets
+   * The way of rewritten packets.
    * @throws SystemError e.g. ENETUNREACH when there is no route between the locators
    */
-  set({ ulids, locators }: Mapping): number {
-    const { link, gateway, mtu } = this.#lookup.find(locators.local, locators.peer, LOCATOR_MARK);
+  find({ local, peer }: AddressPair): Egress {
+    return this.#lookup.find(local, peer, LOCATOR_MARK);
+  }
+
+  /** Leads the ULID pair's packets by the way of its locators. @throws SystemError */
+  set(ulids: AddressPair, { link, gateway, mtu }: Egress): void {
     const route: RouteEdit = {
       destination: { address: ulids.peer, length: HOST_LENGTH },
       source: { address: ulids.local, length: HOST_LENGTH },
@@ -78,7 +81,6 @@ export class UlidRoutes {
     this.#editor.replaceRoute(route);
     this.#routes.set(routeKey(ulids), route);
     this.#renewSocketRoutes();
-    return mtu;
   }
 
   /** Removes the pair's route; without one there is nothing to do. @throws SystemError */

@@ -25,6 +25,8 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+const ignore = (): void => undefined;
+
 describe("the rules of mapped pairs", () => {
   const failures: Error[] = [];
 
@@ -36,19 +38,19 @@ describe("the rules of mapped pairs", () => {
 
   test("changes of one turn of the event loop are one run of the command", async () => {
     const { rules, pairs } = create();
-    pairs.add(ULIDS);
-    pairs.add(LOCATORS);
+    pairs.add(ULIDS, ignore);
+    pairs.add(LOCATORS, ignore);
     await turn();
     expect(rules.changes).toEqual([{ added: [ULIDS, LOCATORS], removed: [] }]);
   });
 
   test("what comes while the command runs is done together after it", async () => {
     const { rules, pairs } = create();
-    pairs.add(ULIDS);
+    pairs.add(ULIDS, ignore);
     await turn();
     pairs.remove(ULIDS);
-    pairs.add(LOCATORS);
-    pairs.add(reversed(LOCATORS));
+    pairs.add(LOCATORS, ignore);
+    pairs.add(reversed(LOCATORS), ignore);
     pairs.remove(reversed(LOCATORS));
     await rules.end();
     expect(rules.changes.slice(1)).toEqual([{ added: [LOCATORS], removed: [ULIDS] }]);
@@ -56,20 +58,60 @@ describe("the rules of mapped pairs", () => {
 
   test("a pair that is mapped already, or taken away and set again, changes nothing", async () => {
     const { rules, pairs } = create();
-    pairs.add(ULIDS);
+    pairs.add(ULIDS, ignore);
     await turn();
     await rules.end();
-    pairs.add(ULIDS);
+    pairs.add(ULIDS, ignore);
     pairs.remove(ULIDS);
-    pairs.add(ULIDS);
+    pairs.add(ULIDS, ignore);
     await turn();
     expect(rules.changes).toHaveLength(1);
+  });
+
+  test("that a pair is in force is told after the change, and at once if it is already", async () => {
+    const { rules, pairs } = create();
+    const told: string[] = [];
+    pairs.add(ULIDS, () => told.push("first"));
+    await turn();
+    expect(told).toEqual([]);
+    await rules.end();
+    expect(told).toEqual(["first"]);
+    pairs.add(ULIDS, () => told.push("second"));
+    expect(told).toEqual(["first", "second"]);
+  });
+
+  test("of a pair that is added anew or removed before, only the last is told of", async () => {
+    const { rules, pairs } = create();
+    const told: string[] = [];
+    pairs.add(ULIDS, () => told.push("first"));
+    pairs.add(LOCATORS, () => told.push("removed"));
+    await turn();
+    pairs.add(ULIDS, () => told.push("second"));
+    pairs.remove(LOCATORS);
+    await rules.end();
+    expect(told).toEqual(["second"]);
+  });
+
+  test("a pair added while the change that takes it away runs waits for the next", async () => {
+    const { rules, pairs } = create();
+    const told: string[] = [];
+    pairs.add(ULIDS, ignore);
+    await turn();
+    await rules.end();
+    pairs.remove(ULIDS);
+    await turn();
+    pairs.add(ULIDS, () => told.push("again"));
+    await rules.end();
+    expect(told).toEqual([]);
+    await rules.end();
+    expect(told).toEqual(["again"]);
+    expect(rules.changes[2]).toEqual({ added: [ULIDS], removed: [] });
   });
 
   test("settled waits for the changes under way", async () => {
     const { rules, pairs } = create();
     let settled = false;
-    pairs.add(ULIDS);
+    pairs.add(ULIDS, ignore);
     const waiting = pairs.settled().then(() => {
       settled = true;
     });
@@ -83,9 +125,9 @@ describe("the rules of mapped pairs", () => {
 
   test("a pair added the moment a change ends is not forgotten", async () => {
     const { rules, pairs } = create();
-    pairs.add(ULIDS);
+    pairs.add(ULIDS, ignore);
     await turn();
-    const afterwards = pairs.settled().then(() => pairs.add(LOCATORS));
+    const afterwards = pairs.settled().then(() => pairs.add(LOCATORS, ignore));
     await rules.end();
     await afterwards;
     await turn();
@@ -94,10 +136,10 @@ describe("the rules of mapped pairs", () => {
 
   test("a change that fails is told of, and nothing is tried after it", async () => {
     const { rules, pairs } = create();
-    pairs.add(ULIDS);
+    pairs.add(ULIDS, ignore);
     await turn();
     await rules.end(new Error("no such chain"));
-    pairs.add(LOCATORS);
+    pairs.add(LOCATORS, ignore);
     await turn();
     expect(failures).toMatchObject([{ message: "no such chain" }]);
     expect(rules.changes).toHaveLength(1);

@@ -18,6 +18,7 @@ import {
 
 const EPERM = 1;
 const EBUSY = 16;
+const ENETDOWN = 100;
 const ENETUNREACH = 101;
 const UDP = 17;
 
@@ -70,17 +71,12 @@ describe("the nfqueue plane", () => {
     expect(host.log.at(-1)).toContain("log group 77");
   });
 
-  test("closing removes the rules before the queue, and does nothing the second time", async () => {
+  test("closing removes the routes, then the rules, then the queue, and does nothing the second time", async () => {
     await plane.open(log);
     const closed = await closing();
-    expect(closed[0]).toMatch(/^nft: add table .*delete table/);
-    expect(closed.slice(1)).toEqual([
-      "close routes",
-      "close queue",
-      "close log",
-      "close shim6",
-      "close icmp6",
-    ]);
+    expect(closed[0]).toBe("close routes");
+    expect(closed[1]).toMatch(/^nft: add table .*delete table/);
+    expect(closed.slice(2)).toEqual(["close queue", "close log", "close shim6", "close icmp6"]);
     expect(await closing()).toEqual([]);
   });
 
@@ -125,10 +121,10 @@ describe("the nfqueue plane", () => {
       await plane.open(log);
     });
 
-    test("a mapping gets a route and a rule; moving it changes the route only", async () => {
+    test("a mapping gets a rule, then a route; moving it changes the route only", async () => {
       plane.setContext(TAG, ULIDS);
       const route = `route ${ULIDS.peer} by ${LOCATORS.local}`;
-      expect(await since(() => plane.setMapping(TAG, MAPPING))).toEqual([route, add]);
+      expect(await since(() => plane.setMapping(TAG, MAPPING))).toEqual([add, route]);
       const back = { ...MAPPING, locators: ULIDS };
       expect(await since(() => plane.setMapping(TAG, back))).toEqual([
         `route ${ULIDS.peer} by ${ULIDS.local}`,
@@ -161,12 +157,23 @@ describe("the nfqueue plane", () => {
     test("a mapping whose locators have no route stays, and is told of", async () => {
       plane.setContext(TAG, ULIDS);
       host.fail = (what) => {
-        if (what.startsWith("route")) throw new SystemError("find a way", "netlink", ENETUNREACH);
+        if (what.startsWith("find")) throw new SystemError("find a way", "netlink", ENETUNREACH);
       };
       plane.setMapping(TAG, MAPPING);
       expect(await outbound()).toBe("replace");
       expect(plane.counters["route-failed"]).toBe(1);
       expect(warnings).toMatchObject([expect.stringContaining("cannot find a way")]);
+    });
+
+    test("a mapping whose uplink goes before its rule is in force stays, and is told of", async () => {
+      plane.setContext(TAG, ULIDS);
+      host.fail = (what) => {
+        if (what.startsWith("route")) throw new SystemError("set a route", "netlink", ENETDOWN);
+      };
+      expect(await since(() => plane.setMapping(TAG, MAPPING))).toEqual([add]);
+      expect(await outbound()).toBe("replace");
+      expect(log.events).toEqual([]);
+      expect(warnings).toMatchObject([expect.stringContaining("cannot set a route")]);
     });
 
     test("clearing a context clears its mapping and forgets its record", async () => {

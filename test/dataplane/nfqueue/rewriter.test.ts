@@ -123,9 +123,9 @@ describe("the rewriter", () => {
       expect(verdict).toMatchObject({ mark: 0x8000_0001 | MARK });
     });
 
-    test("a packet whose mapping was just cleared leaves as it is", () => {
+    test("a packet whose mapping was just cleared leaves as it is, by another route", () => {
       side.contexts.set(TAG, ULIDS);
-      expect(side.handle(HOOK_LOCAL_OUT, segment)).toEqual([{ verdict: "accept" }]);
+      expect(side.handle(HOOK_LOCAL_OUT, segment)).toEqual([{ verdict: "accept", mark: MARK }]);
       expect(side.contexts.get(TAG)?.traffic.snapshot.packetsOut).toBe(1);
     });
 

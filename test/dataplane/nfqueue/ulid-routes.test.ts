@@ -3,7 +3,7 @@ import { UlidRoutes } from "../../../src/dataplane/nfqueue/ulid-routes.ts";
 import { ANY_PREFIX, type Route, type Rule } from "../../../src/linux/rtnetlink.ts";
 import type { RouteEdit, RuleEdit } from "../../../src/linux/rtnetlink-encode.ts";
 import { SystemError } from "../../../src/linux/system-error.ts";
-import { address, MAPPING, ULIDS } from "./support/fakes.ts";
+import { address, LOCATORS, ULIDS } from "./support/fakes.ts";
 
 const TABLE = 1_399_999;
 const ENOENT = 2;
@@ -99,6 +99,13 @@ describe("the routes of ULID pairs", () => {
     vi.useRealTimers();
   });
 
+  /** The path's MTU in octets. */
+  function setRoute(): number {
+    const egress = routes.find(LOCATORS);
+    routes.set(ULIDS, egress);
+    return egress.mtu;
+  }
+
   const expected = {
     destination: { address: ULIDS.peer, length: 128 },
     source: { address: ULIDS.local, length: 128 },
@@ -111,14 +118,14 @@ describe("the routes of ULID pairs", () => {
 
   test("a mapped pair goes by its locators' way with 8 octets less", () => {
     routes.open();
-    expect(routes.set(MAPPING)).toBe(1500);
+    expect(setRoute()).toBe(1500);
     expect(kernel.routes).toEqual([expected]);
   });
 
   test("the ULP is never told less than 1280 octets", () => {
     kernel.mtu = 1284;
     routes.open();
-    expect(routes.set(MAPPING)).toBe(1284);
+    expect(setRoute()).toBe(1284);
     expect(kernel.routes[0]?.mtu).toBe(1280);
   });
 
@@ -126,7 +133,7 @@ describe("the routes of ULID pairs", () => {
     routes.open();
     const rule = { table: TABLE, withoutMark: 0x0800_0000 };
     expect(kernel.rules).toEqual([{ ...rule, priority: 14_000 }]);
-    routes.set(MAPPING);
+    setRoute();
     expect(kernel.rules).toEqual([{ ...rule, priority: 14_001 }]);
     routes.clear(ULIDS);
     expect(kernel.rules).toEqual([{ ...rule, priority: 14_000 }]);
@@ -136,13 +143,13 @@ describe("the routes of ULID pairs", () => {
   test("without a way between the locators nothing changes", () => {
     kernel.noRoute = true;
     routes.open();
-    expect(() => routes.set(MAPPING)).toThrow(SystemError);
+    expect(setRoute).toThrow(SystemError);
     expect(kernel.routes).toEqual([]);
   });
 
   test("routes are renewed before they expire, as long as the link is up", () => {
     routes.open();
-    routes.set(MAPPING);
+    setRoute();
     vi.advanceTimersByTime(14_000);
     expect(kernel.renewed).toEqual([expected, expected]);
     kernel.linkDown = true;
@@ -154,7 +161,7 @@ describe("the routes of ULID pairs", () => {
 
   test("a route that the kernel has removed meanwhile is no error", () => {
     routes.open();
-    routes.set(MAPPING);
+    setRoute();
     kernel.routes = [];
     routes.clear(ULIDS);
     routes.clear(ULIDS);
@@ -177,7 +184,7 @@ describe("the routes of ULID pairs", () => {
 
   test("closing removes all, ends the renewals and closes the sockets", () => {
     routes.open();
-    routes.set(MAPPING);
+    setRoute();
     routes.close();
     vi.advanceTimersByTime(60_000);
     expect(kernel).toMatchObject({ rules: [], routes: [], renewed: [], closed: 2 });

@@ -46,7 +46,7 @@ export function reversed({ local, peer }: AddressPair): AddressPair {
 }
 
 export type Verdict =
-  | { readonly verdict: "accept" | "drop" }
+  | { readonly verdict: "accept" | "drop"; readonly mark?: number }
   | { readonly verdict: "replace"; readonly packet: Uint8Array; readonly mark: number | undefined };
 
 /** A queue made of arrays: hands packets to a handler and gives back the verdicts in order. */
@@ -60,7 +60,7 @@ export function verdictsOn(
     given.set(id, verdict);
   };
   const verdicts: Verdicts = {
-    accept: (id) => give(id, { verdict: "accept" }),
+    accept: (id, mark) => give(id, { verdict: "accept", ...(mark === undefined ? {} : { mark }) }),
     drop: (id) => give(id, { verdict: "drop" }),
     replace: (id, packet, mark) => give(id, { verdict: "replace", packet: packet.slice(), mark }),
   };
@@ -159,10 +159,11 @@ export class FakeHost {
       this.#open("routes");
       return {
         open: () => this.#note("route table"),
-        set: ({ ulids, locators }) => {
-          this.#open(`route ${ulids.peer} by ${locators.local}`);
-          return this.pathMtu;
+        find: ({ local }) => {
+          this.fail(`find ${local}`);
+          return { link: this.#linkOf(local), gateway: undefined, mtu: this.pathMtu };
         },
+        set: (ulids, { link }) => this.#open(`route ${ulids.peer} by ${this.#locators[link]}`),
         clear: (ulids) => this.#open(`no route ${ulids.peer}`),
         close: () => this.#note("close routes"),
       };
@@ -175,6 +176,14 @@ export class FakeHost {
       });
     },
   };
+
+  readonly #locators: Address[] = [];
+
+  /** Each local locator is on a link of its own. */
+  #linkOf(locator: Address): number {
+    const index = this.#locators.indexOf(locator);
+    return index < 0 ? this.#locators.push(locator) - 1 : index;
+  }
 
   #open(what: string): void {
     this.fail(what);
