@@ -29,7 +29,7 @@ export interface FlowRecord {
   readonly bytes: number;
   /** Of the receiver; `undefined` when nothing came. */
   readonly lastArrival: number | undefined;
-  /** The peer's address as the receiver saw it; TCP only. */
+  /** The peer's address as the receiver saw it; TCP and UDP only. */
   readonly peer: string | undefined;
   /** What is wrong with the data; empty when it is whole. */
   readonly damage: readonly string[];

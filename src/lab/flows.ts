@@ -88,7 +88,8 @@ export async function startUdp(network: Network, options: Endpoints): Promise<Fl
       const received = await receiver.collect(RESULT_PATIENCE);
       const [damage, summary] = udpVerdict(sent, received, sender, receiver);
       const record = receiverRecord(receiver);
-      return { kind: "UDP", from, to, ...record, peer: undefined, damage, summary };
+      const peer = received?.app === "udp-receive" ? received.peer : undefined;
+      return { kind: "UDP", from, to, ...record, peer, damage, summary };
     },
   };
 }

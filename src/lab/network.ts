@@ -14,7 +14,7 @@ export class Network {
   readonly topology: Topology;
   /** Namespace names start with this: prefix, process id and a count. */
   readonly id: string;
-  readonly #namespaces: string[] = [];
+  readonly #namespaces = new Set<string>();
 
   private constructor(topology: Topology) {
     this.topology = topology;
@@ -49,7 +49,8 @@ export class Network {
 
   /** Removes the namespaces and with them links, rules and what still runs inside. */
   async destroy(): Promise<void> {
-    for (const namespace of this.#namespaces.splice(0)) await removeNamespace(namespace);
+    for (const namespace of this.#namespaces) await removeNamespace(namespace);
+    this.#namespaces.clear();
   }
 
   /** Gives the uplink's address and default route to the host, anew after a link was down. */
@@ -58,6 +59,23 @@ export class Network {
       `address replace ${uplink.address}/64 dev ${uplink.isp} nodad`,
       `route replace ${defaultRoute(host, uplink)}`,
     ]);
+  }
+
+  /** Takes the host away at once, with all that runs on it: see {@link boot}. */
+  async cutPower(name: string): Promise<void> {
+    // Links first: with the namespace they would go at some later time.
+    for (const { isp } of this.host(name).uplinks) {
+      await ipBatch(this.namespace(isp), [`link delete dev ${name}`]);
+    }
+    await removeNamespace(this.namespace(name), "SIGKILL");
+  }
+
+  /** Brings a host back after {@link cutPower}: the same addresses, and nothing that it knew. */
+  async boot(name: string): Promise<void> {
+    const host = this.host(name);
+    await this.#addNode(name, false);
+    for (const uplink of host.uplinks) await this.#addUplink(host, uplink);
+    await this.#checkUplinks(host);
   }
 
   async #build(): Promise<void> {
@@ -75,7 +93,7 @@ export class Network {
   async #addNode(name: string, forwards: boolean): Promise<void> {
     const namespace = this.namespace(name);
     await run(["ip", "netns", "add", namespace]);
-    this.#namespaces.push(namespace);
+    this.#namespaces.add(namespace);
     const settings = ["accept_ra=0", "accept_dad=0"];
     // A router keeps its addresses when its end of a link is set down to take the carrier away.
     if (forwards) settings.push("forwarding=1", "keep_addr_on_down=1");
@@ -104,7 +122,7 @@ export class Network {
     ]);
     const { isp: ispCoreAddress } = coreLink(this.topology.isps.indexOf(isp));
     await ipBatch(this.namespace(CORE), [
-      `route add ${uplinkPrefix(uplink)} via ${ispCoreAddress} dev ${isp}`,
+      `route replace ${uplinkPrefix(uplink)} via ${ispCoreAddress} dev ${isp}`,
     ]);
     await this.configureUplink(host, uplink);
   }
@@ -132,14 +150,16 @@ export class Network {
 
   /** Each host reaches each of its routers, and the ISPs reach each other. */
   async #check(): Promise<void> {
-    for (const host of this.topology.hosts) {
-      for (const uplink of host.uplinks) await this.#checkPath(host.name, uplinkRouter(uplink));
-    }
+    for (const host of this.topology.hosts) await this.#checkUplinks(host);
     for (const isp of this.topology.isps) {
       for (const host of this.topology.hosts) {
         for (const uplink of host.uplinks) await this.#checkPath(isp, uplink.address);
       }
     }
+  }
+
+  async #checkUplinks(host: HostSpec): Promise<void> {
+    for (const uplink of host.uplinks) await this.#checkPath(host.name, uplinkRouter(uplink));
   }
 
   async #checkPath(node: string, address: string): Promise<void> {

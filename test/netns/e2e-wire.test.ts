@@ -14,10 +14,13 @@ const PROTOCOL_SHIM6 = 140;
 const IPV6_HEADER_LENGTH = 40;
 const SHIM6_HEADER_LENGTH = 8;
 const UDP_HEADER_LENGTH = 8;
+const TCP_CHECKSUM_OFFSET = IPV6_HEADER_LENGTH + 16;
 
 const UDP_PORT = 5002;
 /** IPv6 header and Ethernet header of a full frame. */
 const LONGEST_FRAME = 1514;
+/** Configuration of the host that is to answer only. */
+const NEVER_INITIATES = "[trigger]\npackets = 1_000_000";
 /** What tshark calls a right checksum. */
 const GOOD = "1";
 
@@ -61,7 +64,8 @@ describe("what is on the wire", () => {
 
   /** The same datagrams and a TCP transfer, with shims; A's ULID goes away on the way. */
   async function recordShimRun(): Promise<void> {
-    await Promise.all(["a", "b"].map((host) => lab.startDaemon(host)));
+    // Where both ends begin at once, I1 and R2 are all that it takes (RFC 5533 section 7.4).
+    await Promise.all([lab.startDaemon("a"), lab.startDaemon("b", NEVER_INITIATES)]);
     captures = {
       a1: await capture("a", "isp1", "a1"),
       a2: await capture("a", "isp2", "a2"),
@@ -127,14 +131,18 @@ describe("what is on the wire", () => {
   });
 
   test("tshark finds the transport checksums right for the ULIDs", async () => {
-    const payload = (await captures.a2.packets()).filter(isShim6Payload).map(restore);
+    const payload = (await captures.a2.packets())
+      .filter(isShim6Payload)
+      .map((packet) => withPlainZeroChecksum(restore(packet)));
     const file = join(lab.lab.directory, "restored.pcap");
     await writePackets(file, payload);
-    const tcp = await tshark(file, "tcp", "tcp.checksum.status");
-    const udp = await tshark(file, "udp", "udp.checksum.status");
+    const tcp = await tshark(file, "tcp", "frame.number", "tcp.checksum.status");
+    const udp = await tshark(file, "udp", "frame.number", "udp.checksum.status");
     expect(tcp.length).toBeGreaterThan(1_000);
     expect(udp.length).toBeGreaterThan(900);
-    expect(new Set([...tcp, ...udp].flat())).toEqual(new Set([GOOD]));
+    const bad = [...tcp, ...udp].filter(([, status]) => status !== GOOD);
+    const packets = bad.map(([frame]) => payload[Number(frame) - 1]?.toString("hex"));
+    expect(packets).toEqual([]);
     expect(tcp.length + udp.length).toBe(payload.length);
   });
 
@@ -200,6 +208,18 @@ function tagOf(packet: Buffer): string {
   const octets = Buffer.from(packet.subarray(IPV6_HEADER_LENGTH + 2, IPV6_HEADER_LENGTH + 8));
   octets[0] = (octets[0] ?? 0) & 0x7f;
   return octets.toString("hex");
+}
+
+/**
+ * Linux writes a checksum of zero as 0xffff for every protocol, which is the same number in ones'
+ * complement; tshark bears with that only in UDP, which demands it.
+ */
+function withPlainZeroChecksum(packet: Buffer): Buffer {
+  if (packet[6] !== PROTOCOL_TCP || packet.readUInt16BE(TCP_CHECKSUM_OFFSET) !== 0xffff) {
+    return packet;
+  }
+  packet.writeUInt16BE(0, TCP_CHECKSUM_OFFSET);
+  return packet;
 }
 
 /** The packet as it was before the shim, made without the code under test. */

@@ -33,6 +33,15 @@ describe("the paper's topology in namespaces", () => {
     expect(await ping("a", ...viaIsp1)).not.toBe(0);
   });
 
+  test("a host whose power was cut comes back as it was", async () => {
+    await network.cutPower("b");
+    expect(await ping("a", "2001:db8:1:b::1")).not.toBe(0);
+    expect(await ping("isp1", "2001:db8:1:a::1")).toBe(0);
+    await network.boot("b");
+    expect(await ping("a", "2001:db8:1:b::1")).toBe(0);
+    expect(await ping("c", "2001:db8:2:b::1")).toBe(0);
+  });
+
   test("a lab whose process lives is no leftover", async () => {
     expect(await removeLeftovers(false)).not.toContain(network.namespace("a"));
     expect(await ping("a", "2001:db8:1:b::1")).toBe(0);

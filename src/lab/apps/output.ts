@@ -26,7 +26,12 @@ export type AppResult = { readonly type: "result" } & (
       readonly peer: string;
     } & ArrivalSummary)
   | { readonly app: "udp-send"; readonly sent: number; readonly refused: number }
-  | ({ readonly app: "udp-receive" } & DatagramSummary & ArrivalSummary)
+  | ({
+      readonly app: "udp-receive";
+      /** Where the last datagram came from; empty when none did. */
+      readonly peer: string;
+    } & DatagramSummary &
+      ArrivalSummary)
   | ({ readonly app: "ts-receive" } & StreamSummary & ArrivalSummary)
 );
 

@@ -14,11 +14,13 @@ const arrivals = new Arrivals();
 const sequence = new SequenceTracker();
 let corrupt = 0;
 let lastArrival = Date.now();
+let peer = "";
 
 const socket = createSocket({ type: "udp6", recvBufferSize: RECEIVE_BUFFER });
 socket.on("error", fail);
-socket.on("message", (datagram) => {
+socket.on("message", (datagram, { address }) => {
   const now = Date.now();
+  peer = address;
   const number = decodeDatagram(datagram);
   if (number === undefined) corrupt += 1;
   else {
@@ -36,6 +38,7 @@ whenTold(() => {
   print({
     type: "result",
     app: "udp-receive",
+    peer,
     corrupt,
     ...sequence.summary(),
     ...arrivals.finish(),
