@@ -39,7 +39,7 @@ describe("the paper's topology in namespaces", () => {
     expect(await ping("isp1", "2001:db8:1:a::1")).toBe(0);
     await network.boot("b");
     expect(await ping("a", "2001:db8:1:b::1")).toBe(0);
-    expect(await ping("c", "2001:db8:2:b::1")).toBe(0);
+    expect(await ping("isp2", "2001:db8:2:b::1")).toBe(0);
   });
 
   test("a lab whose process lives is no leftover", async () => {

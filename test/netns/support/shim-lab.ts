@@ -81,6 +81,29 @@ export class ShimLab {
     return reply.contexts;
   }
 
+  /**
+   * Waits until hosts a and b have one context each, both ESTABLISHED with each other's tag.
+   * @returns those contexts
+   */
+  async untilAgreed(timeout = 60_000): Promise<{ a: ContextStatus; b: ContextStatus }> {
+    const agreed = async () => {
+      const [[a, ...othersOfA], [b, ...othersOfB]] = await Promise.all([
+        this.contexts("a"),
+        this.contexts("b"),
+      ]);
+      if (a === undefined || b === undefined || othersOfA.length + othersOfB.length > 0) return;
+      const established = [a, b].every(({ state }) => state === "ESTABLISHED");
+      return established && a.peerTag === b.localTag && b.peerTag === a.localTag
+        ? { a, b }
+        : undefined;
+    };
+    const contexts = async () =>
+      JSON.stringify([await this.contexts("a"), await this.contexts("b")]);
+    const found = await poll(agreed, { timeout, interval: 200 });
+    if (found === undefined) throw new Error(`no agreement of a and b: ${await contexts()}`);
+    return found;
+  }
+
   /** Waits until all daemons of `hosts` have said `event` since `since` (Unix time in ms). */
   async untilAll(
     hosts: readonly string[],
