@@ -3,16 +3,10 @@ import { poll, run, tryRun } from "./shell.ts";
 
 const NAMESPACE_NAME = /^l3lab-(\d+)-\d+-\w+$/;
 
-/**
- * Ends what still runs in the namespace, then removes it; a missing one is no error.
- * @param signal SIGTERM lets a daemon clean up; what is still there after two seconds is killed
- */
-export async function removeNamespace(
-  namespace: string,
-  signal: "SIGTERM" | "SIGKILL" = "SIGTERM",
-): Promise<void> {
+/** Ends what still runs in the namespace, then removes it; a missing one is no error. */
+export async function removeNamespace(namespace: string): Promise<void> {
   if (!(await namespaces()).includes(namespace)) return;
-  await endProcesses(namespace, signal);
+  await endProcesses(namespace, "SIGTERM");
   await run(["ip", "netns", "del", namespace]);
 }
 
@@ -41,7 +35,14 @@ async function namespaces(): Promise<string[]> {
   }
 }
 
-async function endProcesses(namespace: string, signal: NodeJS.Signals): Promise<void> {
+/**
+ * Ends all processes of the namespace.
+ * @param signal SIGTERM lets a daemon clean up; what is still there after two seconds is killed
+ */
+export async function endProcesses(
+  namespace: string,
+  signal: "SIGTERM" | "SIGKILL",
+): Promise<void> {
   signalAll(await processes(namespace), signal);
   const empty = async () => ((await processes(namespace)).length === 0 ? true : undefined);
   if (await poll(empty, { timeout: 2_000, interval: 50 })) return;

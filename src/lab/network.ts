@@ -1,5 +1,5 @@
 import { addFilter } from "./filter.ts";
-import { removeNamespace } from "./leftovers.ts";
+import { endProcesses, removeNamespace } from "./leftovers.ts";
 import { inNamespace, ipBatch, LabError, run, tryRun, waitFor } from "./shell.ts";
 import type { HostSpec, Topology, UplinkSpec } from "./topology.ts";
 import { CORE, coreLink, hostSpec, LINK_MTU, uplinkPrefix, uplinkRouter } from "./topology.ts";
@@ -63,11 +63,13 @@ export class Network {
 
   /** Takes the host away at once, with all that runs on it: see {@link boot}. */
   async cutPower(name: string): Promise<void> {
-    // Links first: with the namespace they would go at some later time.
-    for (const { isp } of this.host(name).uplinks) {
-      await ipBatch(this.namespace(isp), [`link delete dev ${name}`]);
-    }
-    await removeNamespace(this.namespace(name), "SIGKILL");
+    const namespace = this.namespace(name);
+    // Before the links, which take some ms each: a daemon must not see them go.
+    await endProcesses(namespace, "SIGKILL");
+    // Of themselves they would go some time after the namespace.
+    const links = this.host(name).uplinks.map(({ isp }) => `link delete dev ${isp}`);
+    await ipBatch(namespace, links);
+    await removeNamespace(namespace);
   }
 
   /** Brings a host back after {@link cutPower}: the same addresses, and nothing that it knew. */

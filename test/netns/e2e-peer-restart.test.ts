@@ -72,12 +72,13 @@ describe("a session whose peer has forgotten it", () => {
       const recording = await recordAtA();
       await lab.network.cutPower("b");
       await first.collect(0);
+      const { localLocator, peerLocator } = await lab.context("a");
+      expect([localLocator, peerLocator]).toEqual(rewritten ? [A2, B2] : [A1, B1]);
       await lab.network.boot("b");
       const receiver = await startReceiver();
       const restarted = Date.now();
       await lab.daemon("b").restart();
-      const { a } = await lab.untilAgreed();
-      if (rewritten) expect([a.localLocator, a.peerLocator]).toEqual([A2, B2]);
+      await lab.untilAgreed();
       await untilReceives(receiver);
       const messages = await recording.stop();
       sender.finish();
