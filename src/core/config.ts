@@ -1,3 +1,5 @@
+import type { IdentityPrimitives } from "../identity/primitives.ts";
+import type { Prover } from "../identity/prove-locators.ts";
 import type { Address } from "../wire/address.ts";
 import type { Duration } from "./time.ts";
 
@@ -25,6 +27,8 @@ export interface EndpointConfig {
   readonly maxContexts: number;
   readonly random: RandomSource;
   readonly keyedHash: KeyedHash;
+  /** For HBA and CGA; without it no locator can be proven, and none believed by proof. */
+  readonly identity?: IdentityPrimitives;
 }
 
 /** An address of this host that it offers as a locator (the paper's table 2). */
@@ -39,6 +43,8 @@ export interface LocalLocator {
   readonly weight?: number;
   /** Less stable than the others, as the address of a visited network. */
   readonly transient?: boolean;
+  /** Where the address is a CGA or of an HBA set: proves the locators of contexts whose ULID it is. */
+  readonly prover?: Prover;
   /** False while its interface or address is down, tentative or gone. */
   readonly operational: boolean;
 }

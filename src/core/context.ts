@@ -2,7 +2,7 @@ import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { LocalLocator } from "./config.ts";
 import type { FlowSelector } from "./flow-selector.ts";
-import { type PeerLocator, plainUlid } from "./locator-set.ts";
+import { nothingTold, type PeerLocator, type PeerLocatorSet } from "./locator-set.ts";
 import type { PendingUpdate } from "./locator-updates.ts";
 import type { AddressPair, Deadline } from "./output.ts";
 import type { Reachability } from "./reachability.ts";
@@ -45,10 +45,8 @@ export class Context {
   state: ContextState = "IDLE";
   /** Ls(local): what the peer has been told and has acknowledged. */
   offer: readonly LocalLocator[];
-  /** Ls(peer). */
-  peerLocators: readonly PeerLocator[];
-  /** Generation of the list that the peer's locators came in. */
-  peerGeneration: number | undefined;
+  /** Ls(peer), and what goes with it. */
+  peer: PeerLocatorSet;
   /** What the peer is being told; until it acknowledges, the old offer holds beside it. */
   update: PendingUpdate | undefined;
   /** Peer locators at which the peer has answered a probe. */
@@ -98,7 +96,11 @@ export class Context {
     this.sendTimerFactor = seed.sendTimerFactor;
     this.locators = seed.ulids;
     this.exchangePair = seed.ulids;
-    this.peerLocators = [plainUlid(seed.ulids.peer)];
+    this.peer = nothingTold(seed.ulids.peer);
+  }
+
+  get peerLocators(): readonly PeerLocator[] {
+    return this.peer.locators;
   }
 
   /** Whether the pair lies in Ls(local) x Ls(peer). */

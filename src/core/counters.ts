@@ -14,6 +14,8 @@ const NAMES = [
   "drop-wrong-nonce",
   "drop-validator",
   "drop-locator-list",
+  "drop-cga-parameters",
+  "drop-signature-budget",
   "drop-rate-limit",
   "drop-context-limit",
   "error-sent",

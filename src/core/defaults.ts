@@ -25,8 +25,11 @@ export const RECEIVED_REPORTS_MAX = 8;
 /** Probes of ours that a peer's report can still name. */
 export const PROBES_REMEMBERED = 64;
 
-/** Locators that we offer, and that we take from a peer. */
+/** Locators that we offer. */
 export const LOCATORS_MAX = 16;
+
+/** Locators that we take from a peer: as many as a list in 1280 octets can hold. */
+export const PEER_LOCATORS_MAX = 70;
 
 /** The verification method of a locator without proof: experimental use (RFC 5533 Table 4). */
 export const METHOD_UNVERIFIED = 201;
@@ -37,6 +40,14 @@ export const VALIDATOR_SECRET_LIFETIME: Duration = seconds(600);
 /** R1, R1bis and Error messages to whoever asks: in a second on average, and at once. */
 export const ANSWERS_PER_SECOND = 1000;
 export const ANSWERS_BURST = 2000;
+
+/** RSA verifications for peers' lists: in a second on average, and at once. */
+export const SIGNATURE_CHECKS_PER_SECOND = 200;
+export const SIGNATURE_CHECKS_BURST = 400;
+
+/** Proofs of our own locators, and checked claims of peers, that are remembered. */
+export const CACHED_PROOFS = 256;
+export const CACHED_CLAIMS = 4096;
 
 /** I2 and I2bis are repeated for packets of the peer's at most this often. */
 export const REPETITION_INTERVAL: Duration = seconds(0.5);

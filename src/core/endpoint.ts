@@ -142,7 +142,9 @@ export class Endpoint {
 
   /** The whole set of this host's locators, whenever it or a locator's state changed. */
   handleLocalLocators(now: Instant, locators: readonly LocalLocator[]): void {
-    if (sameOffer(locators, this.#shim.localLocators)) return;
+    const before = this.#shim.localLocators;
+    const sameProvers = locators.every(({ prover }, i) => prover === before[i]?.prover);
+    if (sameProvers && sameOffer(locators, before)) return;
     this.#shim.localLocators = locators;
     const current = this.#operational();
     for (const context of this.#shim.contexts.values()) {

@@ -10,8 +10,9 @@ import type {
   UpdateRequest,
 } from "../wire/message.ts";
 import type { Context } from "./context.ts";
-import type { LocatorFault } from "./locator-set.ts";
+import type { LocatorFault } from "./locator-proofs.ts";
 import { type AddressPair, samePair } from "./output.ts";
+import { CONTROL_PACKET_MAX } from "./rfc5533.ts";
 import type { Shim } from "./shim.ts";
 import type { Instant } from "./time.ts";
 
@@ -19,9 +20,6 @@ const IPV6_HEADER = 40;
 const SHIM6 = 140;
 /** Header of the Error message: up to the pointer. */
 const ERROR_HEADER = 8;
-/** RFC 5533 section 5.1: no control message above this, IPv6 header included. */
-const PACKET_MAX = 1280;
-
 /** A control message as it came, for what goes back to its sender. */
 export interface Received {
   readonly arrival: AddressPair;
@@ -43,7 +41,7 @@ export function sendError(
   offset: number,
 ): void {
   const packet = invokingPacket(arrival, bytes);
-  const room = PACKET_MAX - IPV6_HEADER - ERROR_HEADER;
+  const room = CONTROL_PACKET_MAX - IPV6_HEADER - ERROR_HEADER;
   const message: ErrorMessage = {
     type: "Error",
     errorCode,
@@ -54,7 +52,10 @@ export function sendError(
   shim.answer(now, arrival, message);
 }
 
-/** Locators that can't be believed: the message is ignored, its sender told why (section 7.2). */
+/**
+ * Locators that can't be believed: the message is ignored. Its sender is told why (section 7.2),
+ * unless it does not even speak for the ULID (section 7.13).
+ */
 export function refuseLocators(
   now: Instant,
   shim: Shim,
@@ -62,6 +63,7 @@ export function refuseLocators(
   received: Received,
   fault: LocatorFault,
 ): void {
+  if (fault.code === undefined) return shim.counters.add(fault.counter);
   shim.counters.add("drop-locator-list");
   const index = options.findIndex(({ name }) => name === fault.option);
   const offset = (received.optionOffsets[index] ?? 0) + fault.offset;

@@ -1,9 +1,11 @@
 import type { I1, I2, I2bis, Option, R1, R1bis, R2 } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
+import type { LocalLocator } from "./config.ts";
 import type { Context, ResponderProof } from "./context.ts";
 import { REPETITION_INTERVAL } from "./defaults.ts";
 import { locatorOptions } from "./locator-set.ts";
 import { keepaliveTimeoutOption } from "./locator-updates.ts";
+import { fitOffer } from "./message-size.ts";
 import { type AddressPair, samePair } from "./output.ts";
 import { I1_TIMEOUT, I2_TIMEOUT, I2BIS_TIMEOUT } from "./rfc5533.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
@@ -59,27 +61,25 @@ export class HandshakeSender {
       this.#shim.emit({ type: "watch", tag, on: true });
     }
     context.secondSentAt = now;
-    const common = {
-      initiatorContextTag: tag,
-      initiatorNonce: context.initiatorNonce,
-      responderNonce: proof.nonce,
-      options: this.#secondOptions(context, proof),
-    };
-    if (context.state === "I2-SENT") {
-      const message: I2 = { type: "I2", ...common };
-      return this.#shim.send(exchangePair, message, tag);
-    }
-    if (context.peerTag === undefined) throw new Error("I2bis needs CT(peer)");
-    const message: I2bis = { type: "I2bis", packetContextTag: context.peerTag, ...common };
+    const { message, offer } = fitOffer(context.offer, (part) =>
+      this.#second(context, proof, part),
+    );
+    context.offer = offer;
     this.#shim.send(exchangePair, message, tag);
   }
 
-  #secondOptions(context: Context, { validator }: ResponderProof): Option[] {
-    return [
+  #second(context: Context, proof: ResponderProof, offer: readonly LocalLocator[]): I2 | I2bis {
+    const { initiatorNonce, peerTag, state, tag } = context;
+    const { nonce: responderNonce, validator } = proof;
+    const options: Option[] = [
       { name: "ResponderValidator", critical: false, validator },
       ...identityOptions(context),
-      ...this.#ownOptions(context),
+      ...this.#ownOptions(context, offer),
     ];
+    const common = { initiatorContextTag: tag, initiatorNonce, responderNonce, options };
+    if (state === "I2-SENT") return { type: "I2", ...common };
+    if (peerTag === undefined) throw new Error("I2bis needs CT(peer)");
+    return { type: "I2bis", packetContextTag: peerTag, ...common };
   }
 
   /** Without a context: all that the responder keeps is in the validator (section 7.10). */
@@ -107,12 +107,11 @@ export class HandshakeSender {
   }
 
   sendR2(context: Context, arrival: AddressPair, initiatorNonce: number): void {
-    const message: R2 = {
-      type: "R2",
-      responderContextTag: context.tag,
-      initiatorNonce,
-      options: this.#ownOptions(context),
-    };
+    const { message, offer } = fitOffer(context.offer, (part): R2 => {
+      const options = this.#ownOptions(context, part);
+      return { type: "R2", responderContextTag: context.tag, initiatorNonce, options };
+    });
+    context.offer = offer;
     this.#shim.send(arrival, message, context.tag);
   }
 
@@ -123,10 +122,11 @@ export class HandshakeSender {
   }
 
   /** Our locators, and our Send Timeout where it isn't the default (RFC 5534 section 5.3). */
-  #ownOptions(context: Context): Option[] {
-    const options = locatorOptions(context.offer, context.generation);
-    if (context.sendTimeout === SEND_TIMEOUT) return options;
-    return [...options, keepaliveTimeoutOption(context.sendTimeout)];
+  #ownOptions(context: Context, offer: readonly LocalLocator[]): Option[] {
+    const { generation, sendTimeout } = context;
+    const options = locatorOptions(this.#shim.proofs, offer, generation);
+    if (sendTimeout === SEND_TIMEOUT) return options;
+    return [...options, keepaliveTimeoutOption(sendTimeout)];
   }
 }
 

@@ -10,7 +10,7 @@ import {
   type EstablishmentEvent,
 } from "./establishment.ts";
 import { HandshakeSender, recoveryInput } from "./handshake-sender.ts";
-import { acceptLocators, offerLocators, type PeerLocator } from "./locator-set.ts";
+import { acceptLocators, nothingTold, offerLocators, type PeerLocatorSet } from "./locator-set.ts";
 import { keepaliveTimeoutIn, type LocatorUpdates } from "./locator-updates.ts";
 import type { AddressPair, FailureCause } from "./output.ts";
 import { Reachability } from "./reachability.ts";
@@ -29,8 +29,7 @@ import type { ValidatorInput } from "./validator.ts";
 /** What I2 and R2 tell about the peer, once believed. */
 interface PeerState {
   readonly tag: ContextTag;
-  readonly locators: readonly PeerLocator[];
-  readonly generation: number | undefined;
+  readonly set: PeerLocatorSet;
   readonly keepaliveTimeout: Duration;
   /** The pair over which it came, seen from here. */
   readonly arrival: AddressPair;
@@ -83,7 +82,7 @@ export class Handshake {
    * Identifier that the pair has not yet (RFC 5533 section 7.7). The exchange runs where the
    * origin's payload runs. `undefined` when there is no room.
    */
-  fork(now: Instant, { ulids, locators, peerLocators }: Context): Context | undefined {
+  fork(now: Instant, { ulids, locators, peer }: Context): Context | undefined {
     const { contexts, random } = this.#shim;
     const forkedInstance = fresh(
       () => random.uint32(),
@@ -92,7 +91,7 @@ export class Handshake {
     const context = this.#create(now, ulids, forkedInstance, true);
     if (context === undefined) return undefined;
     context.exchangePair = locators;
-    context.peerLocators = peerLocators;
+    context.peer = peer;
     this.#run(now, context, "open", {});
     return context;
   }
@@ -164,7 +163,7 @@ export class Handshake {
     if (peer === undefined) return;
     const forkedInstance = forkedInstanceOf(message.options);
     const existing = this.#shim.contexts.byUlids(ulids, forkedInstance);
-    const known = [...peer.locators, ...(existing?.peerLocators ?? [])];
+    const known = [...peer.set.locators, ...(existing?.peerLocators ?? [])];
     if (!known.some(({ address }) => address === arrival.peer)) {
       return this.#shim.counters.add("drop-wrong-locator");
     }
@@ -311,8 +310,7 @@ export class Handshake {
   #adopt(now: Instant, context: Context, { peer }: Occasion): void {
     if (peer === undefined) throw new Error("nothing to adopt");
     this.#shim.contexts.setPeerTag(context, peer.tag);
-    context.peerLocators = peer.locators;
-    context.peerGeneration = peer.generation;
+    context.peer = peer.set;
     context.keepaliveTimeout = peer.keepaliveTimeout;
     this.#resolveConfusion(now, context, peer.tag);
     if (context.state !== "ESTABLISHED") return;
@@ -320,7 +318,7 @@ export class Handshake {
     if (context.installed) this.#shim.emit({ type: "watch", tag: context.tag, on: false });
     if (context.reachability === undefined) this.#establish(now, context, peer);
     else context.reachability.handlePeerRenewed(peer.arrival);
-    const locators = peer.locators.map(({ address }) => address);
+    const locators = peer.set.locators.map(({ address }) => address);
     this.#shim.report(now, context, { event: "peer-locators-changed", locators });
   }
 
@@ -362,11 +360,12 @@ export class Handshake {
     forkedInstance: number,
     initiator: boolean,
   ): Context | undefined {
-    const { contexts, config, random, localLocators, sendTimeout } = this.#shim;
+    const { contexts, config, random, localLocators, proofs, sendTimeout } = this.#shim;
     if (contexts.size >= config.maxContexts) {
       this.#shim.counters.add("drop-context-limit");
       return undefined;
     }
+    const offer = offerLocators(proofs, ulids.local, localLocators);
     const context = new Context({
       tag: fresh(
         () => random.tag(),
@@ -379,10 +378,10 @@ export class Handshake {
       ulids,
       forkedInstance,
       initiator,
-      generation: random.uint32(),
+      generation: this.#shim.firstGeneration(offer),
       sendTimeout,
       sendTimerFactor: random.between(1, 1 + SEND_TIMEOUT_JITTER),
-      offer: offerLocators(config.security, ulids.local, localLocators),
+      offer,
       createdAt: now,
     });
     contexts.add(context);
@@ -401,13 +400,13 @@ export class Handshake {
     options: readonly Option[],
     received: Received,
   ): PeerState | undefined {
-    const accepted = acceptLocators(this.#shim.config.security, ulid, options);
+    const accepted = acceptLocators(now, this.#shim.proofs, ulid, options, nothingTold(ulid));
     if (!accepted.ok) {
       refuseLocators(now, this.#shim, options, received, accepted.error);
       return undefined;
     }
     const keepaliveTimeout = keepaliveTimeoutIn(options) ?? SEND_TIMEOUT;
-    return { tag, ...accepted.value, keepaliveTimeout, arrival: received.arrival };
+    return { tag, set: accepted.value, keepaliveTimeout, arrival: received.arrival };
   }
 }
 

@@ -1,15 +1,17 @@
+import type { UlidParameters } from "../identity/verify-locators.ts";
 import type { Address } from "../wire/address.ts";
 import type { LocatorListOption, LocatorPreferencesOption, Option } from "../wire/message.ts";
 import { failure, type Result, success } from "../wire/result.ts";
-import type { LocalLocator, SecurityMode } from "./config.ts";
-import { LOCATORS_MAX, METHOD_UNVERIFIED } from "./defaults.ts";
+import type { LocalLocator } from "./config.ts";
+import { LOCATORS_MAX } from "./defaults.ts";
+import type { LocatorFault, LocatorProofs } from "./locator-proofs.ts";
 import {
   ERROR_GENERATION,
-  ERROR_LOCATOR_VERIFICATION,
   ERROR_PREFERENCE_COUNT,
   LOCATOR_BROKEN,
   LOCATOR_TRANSIENT,
 } from "./rfc5533.ts";
+import type { Instant } from "./time.ts";
 
 /** A locator of the peer's: a row of the paper's table 3. */
 export interface PeerLocator {
@@ -23,11 +25,11 @@ export interface PeerLocator {
 }
 
 /**
- * The locators to tell the peer about, the ULID first. Without proof the ULID stands alone,
- * because a peer in mode "verified" must not believe any other (RFC 5533 section 7.2).
+ * The locators to tell the peer about, the ULID first. What can't be proven is left out, because
+ * the peer must not believe it (RFC 5533 section 7.2).
  */
 export function offerLocators(
-  security: SecurityMode,
+  proofs: LocatorProofs,
   ulid: Address,
   local: readonly LocalLocator[],
 ): LocalLocator[] {
@@ -36,9 +38,9 @@ export function offerLocators(
     preference: 0,
     operational: true,
   };
-  if (security === "verified") return [own];
   const others = local
     .filter(({ address, operational }) => address !== ulid && operational)
+    .filter(({ address }) => proofs.canOffer(own, address))
     .sort((a, b) => a.preference - b.preference);
   return [own, ...others].slice(0, LOCATORS_MAX);
 }
@@ -49,40 +51,46 @@ export function offerLocators(
  * ones come last. The ULID stays first whatever happens to its address.
  */
 export function renewOffer(
-  security: SecurityMode,
+  proofs: LocatorProofs,
   ulid: Address,
   told: readonly LocalLocator[],
   local: readonly LocalLocator[],
 ): LocalLocator[] {
   const kept = told.flatMap((known) => {
     const current = local.find(({ address }) => address === known.address);
-    if (current !== undefined) return [current];
-    return known.address === ulid ? [{ ...known, operational: false }] : [];
+    if (current === undefined) return known.address === ulid ? [{ ...known, ...GONE }] : [];
+    // An address that comes back need not come with what proves the locators of old contexts.
+    return [known.prover === undefined ? current : { ...current, prover: known.prover }];
   });
-  const added = offerLocators(security, ulid, local).filter(
+  const added = offerLocators(proofs, ulid, [...kept, ...local]).filter(
     ({ address }) => !kept.some((known) => known.address === address),
   );
   return [...kept, ...added].slice(0, LOCATORS_MAX);
 }
 
+const GONE = { operational: false };
+
 /** The options that carry an offer in I2 and R2; none where only the ULID is offered. */
-export function locatorOptions(offer: readonly LocalLocator[], generation: number): Option[] {
-  return offer.length < 2 ? [] : listAndPreferences(offer, generation);
+export function locatorOptions(
+  proofs: LocatorProofs,
+  offer: readonly LocalLocator[],
+  generation: number,
+): Option[] {
+  return offer.length < 2 ? [] : listAndPreferences(proofs, offer, generation);
 }
 
-/** A whole new list; the preferences go with it unless they are equal. */
-export function listAndPreferences(offer: readonly LocalLocator[], generation: number): Option[] {
-  const list: LocatorListOption = {
-    name: "LocatorList",
-    critical: false,
-    generation,
-    locators: offer.map(({ address }) => ({ address, method: METHOD_UNVERIFIED })),
-  };
+/** A whole new list with its proof; the preferences go with it unless they are equal. */
+export function listAndPreferences(
+  proofs: LocatorProofs,
+  offer: readonly LocalLocator[],
+  generation: number,
+): Option[] {
+  const list = proofs.prove(offer, generation);
   const [first] = offer;
   const equal = offer.every(
     (locator) => locator.operational && first !== undefined && sameRank(locator, first),
   );
-  return equal ? [list] : [list, preferencesOption(offer, generation)];
+  return equal ? list : [...list, preferencesOption(offer, generation)];
 }
 
 /** Flags, priorities and weights for the list of this generation (RFC 5533 section 5.15.3). */
@@ -135,42 +143,53 @@ function sameRank(a: LocalLocator, b: LocalLocator): boolean {
 /** What a list says of its locators without preferences. */
 const UNRANKED = { preference: 0, weight: 0, transient: false, broken: false };
 
-/** A peer's locators, and the generation of the list that they came in. */
+/** A peer's locators, the generation of the list that they came in, and what proves them. */
 export interface PeerLocatorSet {
   readonly locators: readonly PeerLocator[];
   readonly generation: number | undefined;
+  readonly parameters: UlidParameters | undefined;
 }
 
-/** Why locators can't be taken: the Error Code, and the option with the offset of the fault in it. */
-export interface LocatorFault {
-  readonly code: number;
-  readonly option: "LocatorList" | "LocatorPreferences";
-  readonly offset: number;
+/** What is known of a peer that has told nothing. */
+export function nothingTold(ulid: Address): PeerLocatorSet {
+  return { locators: [plainUlid(ulid)], generation: undefined, parameters: undefined };
 }
 
-/** Offsets from an option's Type: its Length, its generation, its first verification method. */
+/** Offsets from an option's Type: its Length, its generation. */
 const LENGTH_OFFSET = 2;
 const GENERATION_OFFSET = 4;
-const METHODS_OFFSET = 9;
 
 /**
  * The peer's locators as the options of I2, I2bis, R2 or an Update Request tell them. Without a
  * list `known` stands, which is the bare ULID at first. A list that can't be believed, and
  * preferences that don't fit it, are a fault: the message is then ignored (RFC 5533 sections
- * 7.2 and 10.4). No HBA or CGA proof is understood yet, so only method 201 in mode
- * "unverified" passes.
+ * 7.2, 7.13 and 10.4). What costs least is checked first.
  */
 export function acceptLocators(
-  security: SecurityMode,
+  now: Instant,
+  proofs: LocatorProofs,
   ulid: Address,
   options: readonly Option[],
-  known: PeerLocatorSet = { locators: [plainUlid(ulid)], generation: undefined },
+  known: PeerLocatorSet,
 ): Result<PeerLocatorSet, LocatorFault> {
+  const checked = proofs.checkParameters(ulid, options, known.parameters);
+  if (!checked.ok) return checked;
+  const parameters = checked.value;
   const list = options.find((option) => option.name === "LocatorList");
+  if (list === undefined) return rankLocators(ulid, options, { ...known, parameters });
+  const ranked = rankLocators(ulid, options, takeList(list, parameters));
+  if (!ranked.ok) return ranked;
+  const proven = proofs.checkList(now, list, options, parameters);
+  return proven.ok ? ranked : proven;
+}
+
+/** The locators with the preferences that the message has for them. */
+function rankLocators(
+  ulid: Address,
+  options: readonly Option[],
+  taken: PeerLocatorSet,
+): Result<PeerLocatorSet, LocatorFault> {
   const preferences = options.find((option) => option.name === "LocatorPreferences");
-  const fault = list && findListFault(security, list);
-  if (fault !== undefined) return failure(fault);
-  const taken = list === undefined ? known : takeList(list);
   if (preferences === undefined) return success(withUlid(ulid, taken));
   if (preferences.generation !== taken.generation) {
     return failure({
@@ -189,35 +208,24 @@ export function acceptLocators(
   return success(withUlid(ulid, takePreferences(taken, preferences)));
 }
 
-function findListFault(
-  security: SecurityMode,
-  { locators }: LocatorListOption,
-): LocatorFault | undefined {
-  const wrong = locators.findIndex(
-    ({ method }, i) => security === "verified" || method !== METHOD_UNVERIFIED || i >= LOCATORS_MAX,
-  );
-  if (wrong < 0) return undefined;
-  return {
-    code: ERROR_LOCATOR_VERIFICATION,
-    option: "LocatorList",
-    offset: METHODS_OFFSET + wrong,
-  };
-}
-
-function takeList({ generation, locators }: LocatorListOption): PeerLocatorSet {
+function takeList(
+  { generation, locators }: LocatorListOption,
+  parameters: UlidParameters | undefined,
+): PeerLocatorSet {
   return {
     generation,
+    parameters,
     locators: locators.map((locator) => ({ ...locator, ...UNRANKED })),
   };
 }
 
 function takePreferences(
-  { generation, locators }: PeerLocatorSet,
+  taken: PeerLocatorSet,
   { elements }: LocatorPreferencesOption,
 ): PeerLocatorSet {
   return {
-    generation,
-    locators: locators.map((locator, i) => {
+    ...taken,
+    locators: taken.locators.map((locator, i) => {
       const { flags, priority = 0, weight = 0 } = elements[i] ?? { flags: 0 };
       const broken = (flags & LOCATOR_BROKEN) !== 0;
       const transient = (flags & LOCATOR_TRANSIENT) !== 0;

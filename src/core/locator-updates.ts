@@ -15,6 +15,7 @@ import {
   sameAddresses,
   sameOffer,
 } from "./locator-set.ts";
+import { fitOffer } from "./message-size.ts";
 import { MAX_UPDATE_TIMEOUT, UPDATE_TIMEOUT } from "./rfc5533.ts";
 import type { Shim } from "./shim.ts";
 import { after, type Duration, type Instant, scale, seconds } from "./time.ts";
@@ -43,15 +44,12 @@ export class LocatorUpdates {
    * way, and has all that the peer has not acknowledged.
    */
   handleLocalChange(now: Instant, context: Context): void {
-    const { security } = this.#shim.config;
+    const { localLocators, proofs } = this.#shim;
     const told = context.update ?? context;
-    const { sendTimeout } = this.#shim;
-    const offer = renewOffer(security, context.ulids.local, told.offer, this.#shim.localLocators);
+    const offer = renewOffer(proofs, context.ulids.local, told.offer, localLocators);
     // A host that never sent a list has no generation that preferences could name.
     const listless = offer.length < 2 && told.offer.length < 2;
-    const wanted = listless ? told.offer : offer;
-    if (sameOffer(wanted, told.offer) && sendTimeout === told.sendTimeout) return;
-    this.#request(now, context, wanted, false);
+    this.#request(now, context, listless ? told.offer : offer, false);
   }
 
   /** The peer can't take our request (RFC 5533 section 10.4): it may need the whole list. */
@@ -79,12 +77,11 @@ export class LocatorUpdates {
 
   /** RFC 5533 section 10.4; the caller has found the context and checked the addresses. */
   handleRequest(now: Instant, context: Context, message: UpdateRequest, received: Received): void {
-    const { security } = this.#shim.config;
-    const known = { locators: context.peerLocators, generation: context.peerGeneration };
-    const taken = acceptLocators(security, context.ulids.peer, message.options, known);
+    const { options } = message;
+    const { proofs } = this.#shim;
+    const taken = acceptLocators(now, proofs, context.ulids.peer, options, context.peer);
     if (!taken.ok) return refuseLocators(now, this.#shim, message.options, received, taken.error);
-    context.peerLocators = taken.value.locators;
-    context.peerGeneration = taken.value.generation;
+    context.peer = taken.value;
     const timeout = keepaliveTimeoutIn(message.options);
     if (timeout !== undefined) context.keepaliveTimeout = timeout;
     if (context.peerTag === undefined) return;
@@ -113,27 +110,40 @@ export class LocatorUpdates {
   }
 
   /**
-   * Asks the peer to take what it has not acknowledged.
-   * @param whole also a list that it has acknowledged
+   * Asks the peer to take what it has not been told; with nothing new there is no request.
+   * @param whole the whole list again, whatever the peer has been told
    */
   #request(now: Instant, context: Context, offer: readonly LocalLocator[], whole: boolean): void {
     const { sendTimeout } = this.#shim;
+    const told = context.update ?? context;
+    const isTold = (part: readonly LocalLocator[]) =>
+      !whole && sameOffer(part, told.offer) && sendTimeout === told.sendTimeout;
+    if (isTold(offer)) return;
+    const nonce = this.#shim.random.uint32();
+    const generation = nextGeneration(context, offer, whole);
+    const fitted = fitOffer(offer, (part): UpdateRequest => {
+      const options = this.#changes(context, part, generation);
+      const receiverContextTag = context.peerTag ?? context.tag;
+      return { type: "UpdateRequest", receiverContextTag, requestNonce: nonce, options };
+    });
+    // What is new may be what doesn't fit.
+    if (isTold(fitted.offer)) return;
+    const { options } = fitted.message;
+    const request = { nonce, offer: fitted.offer, generation, sendTimeout, options };
+    this.#send(now, context, { ...request, sent: 0, retransmitAt: now });
+  }
+
+  /** What a request under way says may have arrived, too: it is told anew or taken back. */
+  #changes(context: Context, offer: readonly LocalLocator[], generation: number): Option[] {
+    const { proofs, sendTimeout } = this.#shim;
     const { update } = context;
-    // A list under way may have arrived: preferences for the one before would not fit it.
-    const listUnderWay = update !== undefined && update.generation !== context.generation;
-    const sameList = sameAddresses(offer, context.offer) && !listUnderWay && !whole;
-    const latest = update?.generation ?? context.generation;
-    const generation = sameList ? context.generation : (latest + 1) >>> 0;
-    // What a request under way says may have arrived, too: it is told anew or taken back.
     const sameRanks = sameOffer(offer, context.offer) && update === undefined;
     const ranks = sameRanks || offer.length < 2 ? [] : [preferencesOption(offer, generation)];
-    const options: Option[] = sameList ? ranks : listAndPreferences(offer, generation);
-    if (sendTimeout !== context.sendTimeout || sendTimeout !== (update ?? context).sendTimeout) {
-      options.push(keepaliveTimeoutOption(sendTimeout));
-    }
-    const nonce = this.#shim.random.uint32();
-    const request = { nonce, offer, generation, sendTimeout, options };
-    this.#send(now, context, { ...request, sent: 0, retransmitAt: now });
+    const sameList = generation === context.generation;
+    const options = sameList ? ranks : listAndPreferences(proofs, offer, generation);
+    const sameTimeout =
+      sendTimeout === context.sendTimeout && sendTimeout === (update ?? context).sendTimeout;
+    return sameTimeout ? options : [...options, keepaliveTimeoutOption(sendTimeout)];
   }
 
   #send(now: Instant, context: Context, update: PendingUpdate): void {
@@ -151,6 +161,18 @@ export class LocatorUpdates {
     this.#shim.send(context.locators, message, context.tag);
     context.reachability?.handleControlTraffic("out");
   }
+}
+
+/**
+ * The generation for an offer: that which the peer knows for the list that it knows, else the
+ * next (decision 6).
+ */
+function nextGeneration(context: Context, offer: readonly LocalLocator[], whole: boolean): number {
+  const { generation, update } = context;
+  // A list under way may have arrived: preferences for the one before would not fit it.
+  const listUnderWay = update !== undefined && update.generation !== generation;
+  if (sameAddresses(offer, context.offer) && !listUnderWay && !whole) return generation;
+  return ((update?.generation ?? generation) + 1) >>> 0;
 }
 
 /** Our Send Timeout, which the peer takes for its Keepalive Timeout, in whole seconds. */

@@ -14,6 +14,9 @@ export const VALIDATOR_MIN_LIFETIME: Duration = seconds(30);
 export const UPDATE_TIMEOUT: Duration = seconds(4);
 export const MAX_UPDATE_TIMEOUT: Duration = seconds(120);
 
+/** Octets of a control message at most, the IPv6 header included (section 5.1). */
+export const CONTROL_PACKET_MAX = 1280;
+
 /** The Error Codes of Table 2 (section 5.14). */
 export const ERROR_UNKNOWN_TYPE = 0;
 export const ERROR_CRITICAL_OPTION = 1;

@@ -1,11 +1,13 @@
 import { encodeControl } from "../wire/control.ts";
 import type { ControlMessage } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
+import { BoundedMap } from "./bounded-map.ts";
 import type { EndpointConfig, LocalLocator } from "./config.ts";
 import type { Context } from "./context.ts";
 import { ContextTable } from "./context-table.ts";
 import { Counters } from "./counters.ts";
-import { ANSWERS_BURST, ANSWERS_PER_SECOND } from "./defaults.ts";
+import { ANSWERS_BURST, ANSWERS_PER_SECOND, CACHED_PROOFS } from "./defaults.ts";
+import { LocatorProofs } from "./locator-proofs.ts";
 import type { AddressPair, ContextEvent, Output } from "./output.ts";
 import { Random } from "./random.ts";
 import type { Duration, Instant } from "./time.ts";
@@ -26,17 +28,21 @@ export class Shim {
   readonly counters = new Counters();
   readonly contexts = new ContextTable();
   readonly validator: Validator;
+  readonly proofs: LocatorProofs;
   /** The paper's table 2. */
   localLocators: readonly LocalLocator[] = [];
   /** See {@link EndpointConfig.sendTimeout}; can change. */
   sendTimeout: Duration;
   /** For what is answered without a context: nobody can make us send without bound. */
   readonly #answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
+  /** First generations of the lists that were offered. */
+  readonly #generations = new BoundedMap<number>(CACHED_PROOFS);
   readonly #outputs: Output[] = [];
   #taken = 0;
 
   constructor(config: EndpointConfig) {
     this.config = config;
+    this.proofs = new LocatorProofs(config.security, config.identity);
     this.sendTimeout = config.sendTimeout;
     this.random = new Random(config.random);
     this.validator = new Validator(config.keyedHash, this.random);
@@ -74,6 +80,19 @@ export class Shim {
   report(now: Instant, context: Context, details: EventDetails): void {
     const { tag, ulids } = context;
     this.emit({ type: "event", event: { at: now, tag, ulids, ...details } });
+  }
+
+  /**
+   * Random for each list, and the same for all contexts that begin with it, so that one
+   * signature serves them all.
+   */
+  firstGeneration(offer: readonly LocalLocator[]): number {
+    const list = offer.map(({ address }) => address).join(" ");
+    const known = this.#generations.get(list);
+    if (known !== undefined) return known;
+    const generation = this.random.uint32();
+    this.#generations.set(list, generation);
+    return generation;
   }
 
   /** The address serves as a source at this moment. */

@@ -1,9 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { SecurityMode } from "../../src/core/config.ts";
 import { DeadlineQueue } from "../../src/core/deadline-queue.ts";
 import { ESTABLISHMENT } from "../../src/core/establishment.ts";
-import { acceptLocators, locatorOptions, offerLocators } from "../../src/core/locator-set.ts";
+import { LocatorProofs } from "../../src/core/locator-proofs.ts";
+import {
+  acceptLocators,
+  locatorOptions,
+  nothingTold,
+  offerLocators,
+} from "../../src/core/locator-set.ts";
 import type { AddressPair } from "../../src/core/output.ts";
 import { choosePair, orderPairs, type PairCandidate } from "../../src/core/pair-order.ts";
 import { Random } from "../../src/core/random.ts";
@@ -197,7 +202,11 @@ describe("pair order (decision 16)", () => {
 });
 
 describe("locator lists", () => {
+  const UNVERIFIED = new LocatorProofs("unverified", undefined);
+  const VERIFIED = new LocatorProofs("verified", undefined);
   const ulid = address("2001:db8:a1::1");
+  const accept = (proofs: LocatorProofs, options: readonly Option[]) =>
+    acceptLocators(instant(1), proofs, ulid, options, nothingTold(ulid));
   const plain = { weight: 0, transient: false, broken: false };
   const locals = [
     { address: address("2001:db8:a2::1"), preference: 3, operational: true },
@@ -206,18 +215,16 @@ describe("locator lists", () => {
   ];
 
   test("an offer has the ULID first, then what works, by preference", () => {
-    expect(offerLocators("unverified", ulid, locals).map((locator) => locator.address)).toEqual([
+    expect(offerLocators(UNVERIFIED, ulid, locals).map((locator) => locator.address)).toEqual([
       ulid,
       address("2001:db8:a2::1"),
     ]);
-    expect(offerLocators("verified", ulid, locals).map((locator) => locator.address)).toEqual([
-      ulid,
-    ]);
+    expect(offerLocators(VERIFIED, ulid, locals).map((locator) => locator.address)).toEqual([ulid]);
   });
 
   test("what one end offers the other accepts, with preferences", () => {
-    const offer = offerLocators("unverified", ulid, locals);
-    expect(acceptLocators("unverified", ulid, locatorOptions(offer, 7))).toEqual({
+    const offer = offerLocators(UNVERIFIED, ulid, locals);
+    expect(accept(UNVERIFIED, locatorOptions(UNVERIFIED, offer, 7))).toEqual({
       ok: true,
       value: {
         generation: 7,
@@ -234,9 +241,9 @@ describe("locator lists", () => {
       { address: ulid, preference: 5, weight: 200, operational: true },
       { address: address("2001:db8:a2::1"), preference: 5, transient: true, operational: true },
     ];
-    const options = locatorOptions(offer, 7);
+    const options = locatorOptions(UNVERIFIED, offer, 7);
     expect(options[1]).toMatchObject({ elementLength: 3 });
-    expect(acceptLocators("unverified", ulid, options)).toMatchObject({
+    expect(accept(UNVERIFIED, options)).toMatchObject({
       value: {
         locators: [
           { preference: 5, weight: 200, transient: false, broken: false },
@@ -260,17 +267,20 @@ describe("locator lists", () => {
       elementLength: 1,
       elements: Array.from({ length: count }, () => ({ flags: 0 })),
     });
-    const fault = (security: SecurityMode, ...options: Option[]) => {
-      const accepted = acceptLocators(security, ulid, options);
-      return accepted.ok ? "accepted" : [accepted.error.code, accepted.error.offset];
+    const fault = (proofs: LocatorProofs, ...options: Option[]) => {
+      const accepted = accept(proofs, options);
+      if (accepted.ok) return "accepted";
+      const { error } = accepted;
+      return error.code === undefined ? error.counter : [error.code, error.offset];
     };
-    expect(fault("unverified", list([201, 1]))).toEqual([2, 10]);
-    expect(fault("unverified", list([2]))).toEqual([2, 9]);
-    expect(fault("verified", list([201]))).toEqual([2, 9]);
-    expect(fault("unverified", list(new Array(17).fill(201)))).toEqual([2, 25]);
-    expect(fault("unverified", list([201]), preferences(1, 2))).toEqual([3, 4]);
-    expect(fault("unverified", list([201]), preferences(2))).toEqual([4, 2]);
-    expect(fault("unverified", list([201]), preferences(1))).toBe("accepted");
+    expect(fault(UNVERIFIED, list([201, 1]))).toEqual([2, 10]);
+    expect(fault(UNVERIFIED, list([2]))).toEqual([2, 9]);
+    expect(fault(VERIFIED, list([201]))).toEqual([2, 9]);
+    expect(fault(UNVERIFIED, list(new Array(70).fill(201)))).toBe("accepted");
+    expect(fault(UNVERIFIED, list(new Array(71).fill(201)))).toEqual([2, 79]);
+    expect(fault(UNVERIFIED, list([201]), preferences(1, 2))).toEqual([3, 4]);
+    expect(fault(UNVERIFIED, list([201]), preferences(2))).toEqual([4, 2]);
+    expect(fault(UNVERIFIED, list([201]), preferences(1))).toBe("accepted");
   });
 });
 
