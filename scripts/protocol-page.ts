@@ -10,7 +10,7 @@ export interface KeywordCount {
   readonly must: number;
 }
 
-const STATUSES: readonly Status[] = ["done", "not applicable", "not yet"];
+const STATUSES: readonly Status[] = ["done", "not applicable"];
 
 /** The whole of docs/protocol.md. */
 export function protocolPage(

@@ -240,6 +240,6 @@ function withUlid(ulid: Address, set: PeerLocatorSet): PeerLocatorSet {
   return { ...set, locators: [plainUlid(ulid), ...set.locators] };
 }
 
-export function plainUlid(ulid: Address): PeerLocator {
+function plainUlid(ulid: Address): PeerLocator {
   return { address: ulid, method: undefined, ...UNRANKED };
 }

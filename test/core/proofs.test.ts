@@ -101,10 +101,26 @@ function names(options: readonly Option[]): OptionName[] {
   return options.map(({ name }) => name);
 }
 
+/** The messages that tell a peer of locators. */
+const CARRIERS = ["I2", "R2", "I2bis", "UpdateRequest"] as const;
+type Carrier = (typeof CARRIERS)[number];
+
+/** Makes an ESTABLISHED A send the message: B has lost the context, or A has a new preference. */
+function provoke({ world, a, b }: Lab, type: Carrier): void {
+  const [context] = a.endpoint.contexts();
+  if (type === "I2bis" && context?.peerTag !== undefined) {
+    const { peerTag } = context;
+    b.command((endpoint, now) => endpoint.close(now, peerTag));
+    a.command((endpoint, now) => endpoint.explore(now, context.tag));
+  }
+  if (type === "UpdateRequest") a.setLocators(a.locators.slice(0, -1));
+  world.run(seconds(2));
+}
+
 /** Lets every packet through but changes those of one type, as a forger on the path would. */
 function forge(
   world: World,
-  type: "I2" | "R2" | "UpdateRequest",
+  type: Carrier,
   change: (options: readonly Option[]) => Option[],
 ): void {
   world.loses = (packet: Packet) => {
@@ -178,6 +194,22 @@ describe("locators proven by CGA", () => {
     expect(lab.work).toEqual({ verifications: 1, signatures: 1 });
   });
 
+  test.each(CARRIERS)("%s has the parameters with the list, and the signature", (type) => {
+    const foreign = { address: address("2001:db8:b2::77"), preference: 0, operational: true };
+    const third = { ...foreign, address: address("2001:db8:a3::77") };
+    const ofB = [cgaLocator(5, "2001:db8:b1::/64", key), foreign];
+    const lab = verifiedHosts([...withForeign(), third], ofB);
+    establish(lab);
+    provoke(lab, type);
+    expect(names(sentMessage(lab.world, type).options)).toEqual(
+      expect.arrayContaining(["LocatorList", "CgaParameterDataStructure", "CgaSignature"]),
+    );
+    const known = type === "UpdateRequest" ? 2 : 3;
+    expect(peerLocators(lab.b)).toHaveLength(known);
+    expect(peerLocators(lab.a)).toHaveLength(2);
+    for (const { endpoint } of [lab.a, lab.b]) expect(endpoint.counters["error-sent"]).toBe(0);
+  });
+
   test("a locator added in mid-session is told in a signed Update Request", () => {
     const lab = verifiedHosts(withForeign());
     establish(lab);
@@ -243,20 +275,30 @@ describe("what an attacker tells", () => {
     );
   }
 
-  test("parameters of another set: silence, and no context", () => {
+  test.each(CARRIERS)("parameters of another set in %s: silence, and nothing is taken", (type) => {
     const lab = verifiedHosts(victim());
     const other = hbaLocators(9, PREFIXES_OF_A)[0]?.prover;
     if (other === undefined) throw new Error("no prover");
     const parameters = encodeParameters(other.parameters);
-    forge(lab.world, "I2", (options) =>
-      options.map((option) =>
-        option.name === "CgaParameterDataStructure" ? { ...option, parameters } : option,
-      ),
-    );
+    forge(lab.world, type, (options) => [
+      ...options.filter(({ name }) => name !== "CgaParameterDataStructure"),
+      { name: "CgaParameterDataStructure", critical: false, parameters },
+    ]);
     establish(lab);
-    expect(drops(lab)).toEqual({ "drop-cga-parameters": 1 });
-    expect(lab.b.endpoint.contexts()).toEqual([]);
+    const taken = peerLocators(lab.b);
+    provoke(lab, type);
+    const receiver = type === "R2" ? lab.a : lab.b;
+    expect(receiver.endpoint.counters["drop-cga-parameters"]).toBeGreaterThan(0);
     expect(lab.world.messages).not.toContain("Error");
+    const expected = { I2: [], R2: taken, I2bis: [], UpdateRequest: taken };
+    expect(peerLocators(lab.b)).toEqual(expected[type]);
+    const waiting = {
+      I2: "I2-SENT",
+      R2: "I2-SENT",
+      I2bis: "I2BIS-SENT",
+      UpdateRequest: "ESTABLISHED",
+    };
+    expect(lab.a.endpoint.contexts()[0]?.state).toBe(waiting[type]);
   });
 
   test("a locator outside the set: Error 2 that points at its method", () => {

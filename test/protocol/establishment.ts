@@ -1,7 +1,5 @@
-import { chosen, done, notApplicable, notYet, type Section } from "./row.ts";
+import { chosen, done, notApplicable, type Section } from "./row.ts";
 
-const FORKS = "forked contexts have no API yet";
-const PROOFS = "HBA and CGA are not there yet";
 const VERIFIED =
   "core/establishment > mode verified believes no locator without proof, and offers none";
 const REFUSED = "core/updates > %s: Error %i, and nothing changes";
@@ -150,7 +148,12 @@ export const ESTABLISHMENT: readonly Section[] = [
     requirements: [
       done("MUST", "tell the ULID pair", EXCHANGE, BACK_TO_I1),
       done("MUST", "use the option when the addresses are others", BACK_TO_I1),
-      notYet("MUST", "name the FII when it isn't zero", FORKS),
+      done(
+        "MUST",
+        "name the FII when it isn't zero",
+        "core/forks > I1 and I2 name the Forked Instance Identifier; both ends have two contexts then",
+        "core/forks > a peer that lost a fork gets it back with its identifier",
+      ),
     ],
   },
   {
@@ -232,9 +235,23 @@ export const ESTABLISHMENT: readonly Section[] = [
       ),
       done("MUST", "tell the ULID pair", EXCHANGE, I2_ULIDS),
       done("MUST", "repeat the ULID Pair option of I1", I2_ULIDS),
-      notYet("MUST", "name the FII when it isn't zero", FORKS),
-      notYet("must", "send the CGA parameters with a locator list", PROOFS),
-      notYet("must", "sign CGA locators", PROOFS),
+      done(
+        "MUST",
+        "name the FII when it isn't zero",
+        "core/forks > I1 and I2 name the Forked Instance Identifier; both ends have two contexts then",
+        "core/forks > a peer that lost a fork gets it back with its identifier",
+      ),
+      done(
+        "must",
+        "send the CGA parameters with a locator list",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+        "core/proofs > a set is told with its parameters, believed without any signature, and serves",
+      ),
+      done(
+        "must",
+        "sign CGA locators",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+      ),
     ],
   },
   {
@@ -269,7 +286,11 @@ export const ESTABLISHMENT: readonly Section[] = [
         "core/establishment > a validator older than two periods is refused",
       ),
       done("must", "drop an I2 with a wrong validator in silence", WRONG_VALIDATOR),
-      notYet("MUST", "check that CGA parameters are those of ULID(peer)", PROOFS),
+      done(
+        "MUST",
+        "check that CGA parameters are those of ULID(peer)",
+        "core/proofs > what an attacker tells > parameters of another set in %s: silence, and nothing is taken",
+      ),
       chosen(
         "SHOULD",
         "verify the list when a context is made",
@@ -341,7 +362,11 @@ export const ESTABLISHMENT: readonly Section[] = [
         SHORT,
         "core/requirements > a message too short for its type is dropped in silence: %s",
       ),
-      notYet("MUST", "check that CGA parameters are those of ULID(peer)", PROOFS),
+      done(
+        "MUST",
+        "check that CGA parameters are those of ULID(peer)",
+        "core/proofs > what an attacker tells > parameters of another set in %s: silence, and nothing is taken",
+      ),
       chosen(
         "SHOULD",
         "verify the list",
@@ -393,9 +418,23 @@ export const ESTABLISHMENT: readonly Section[] = [
         "core/recovery > an R1bis for a tag that we don't use, or from elsewhere, changes nothing",
       ),
       done("MUST", "name the ULID pair when the addresses don't", RECOVERY_OPTIONS),
-      notYet("MUST", "name the FII when it isn't zero", FORKS),
-      notYet("must", "send the CGA parameters with a locator list", PROOFS),
-      notYet("must", "sign CGA locators", PROOFS),
+      done(
+        "MUST",
+        "name the FII when it isn't zero",
+        "core/forks > I1 and I2 name the Forked Instance Identifier; both ends have two contexts then",
+        "core/forks > a peer that lost a fork gets it back with its identifier",
+      ),
+      done(
+        "must",
+        "send the CGA parameters with a locator list",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+        "core/proofs > a set is told with its parameters, believed without any signature, and serves",
+      ),
+      done(
+        "must",
+        "sign CGA locators",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+      ),
     ],
   },
   {
@@ -423,7 +462,11 @@ export const ESTABLISHMENT: readonly Section[] = [
         "core/requirements > a message too short for its type is dropped in silence: %s",
       ),
       done("SHOULD", "take nonces up to VALIDATOR_MIN_LIFETIME old", RECENT),
-      notYet("MUST", "check that CGA parameters are those of ULID(peer)", PROOFS),
+      done(
+        "MUST",
+        "check that CGA parameters are those of ULID(peer)",
+        "core/proofs > what an attacker tells > parameters of another set in %s: silence, and nothing is taken",
+      ),
       done(
         "SHOULD NOT",
         "take the old tag again",

@@ -1,9 +1,7 @@
-import { chosen, done, notApplicable, notYet, type Section } from "./row.ts";
+import { chosen, done, notApplicable, type Section } from "./row.ts";
 
 const RESERVED = "wire/control > $type is ignorant of what is reserved";
 const LAYOUT = "wire/control > $type is laid out as the RFC draws it";
-const FORKS = "forked contexts have no API yet";
-const PROOFS = 'HBA and CGA are not there yet; mode "verified" offers the ULID alone';
 const ULID_PAIR =
   "core/recovery > without an answer to I2bis the initiator goes back to I1, over what worked last";
 const RECOVERY_OPTIONS =
@@ -63,7 +61,12 @@ export const FORMATS: readonly Section[] = [
       done("MUST", "ignore Reserved1", RESERVED),
       done("MUST", "ignore Reserved2", RESERVED),
       done("MUST", "name the ULID pair when the addresses don't", ULID_PAIR),
-      notYet("MUST", "name the FII when it isn't zero", FORKS),
+      done(
+        "MUST",
+        "name the FII when it isn't zero",
+        "core/forks > I1 and I2 name the Forked Instance Identifier; both ends have two contexts then",
+        "core/forks > a peer that lost a fork gets it back with its identifier",
+      ),
     ],
   },
   {
@@ -101,10 +104,29 @@ export const FORMATS: readonly Section[] = [
         "name the ULID pair when the addresses don't",
         "core/requirements > I2 over a pair that isn't the ULIDs names the ULID pair",
       ),
-      notYet("MUST", "name the FII when it isn't zero", FORKS),
-      notYet("MUST", "send with a locator list what proves it", PROOFS),
-      notYet("MUST", "send the CGA parameters with a locator list", PROOFS),
-      notYet("MUST", "sign CGA locators", PROOFS),
+      done(
+        "MUST",
+        "name the FII when it isn't zero",
+        "core/forks > I1 and I2 name the Forked Instance Identifier; both ends have two contexts then",
+        "core/forks > a peer that lost a fork gets it back with its identifier",
+      ),
+      done(
+        "MUST",
+        "send with a locator list what proves it",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+        "core/proofs > a set is told with its parameters, believed without any signature, and serves",
+      ),
+      done(
+        "MUST",
+        "send the CGA parameters with a locator list",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+        "core/proofs > a set is told with its parameters, believed without any signature, and serves",
+      ),
+      done(
+        "MUST",
+        "sign CGA locators",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+      ),
     ],
   },
   {
@@ -113,7 +135,12 @@ export const FORMATS: readonly Section[] = [
     title: "R2",
     requirements: [
       done("MUST", "ignore both reserved fields", RESERVED),
-      notYet("MUST", "send with a locator list what proves it", PROOFS),
+      done(
+        "MUST",
+        "send with a locator list what proves it",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+        "core/proofs > a set is told with its parameters, believed without any signature, and serves",
+      ),
     ],
   },
   {
@@ -129,7 +156,12 @@ export const FORMATS: readonly Section[] = [
     requirements: [
       done("MUST", "ignore the three reserved fields", RESERVED),
       done("MUST", "name the ULID pair when the addresses don't", RECOVERY_OPTIONS),
-      notYet("MUST", "send with a locator list what proves it", PROOFS),
+      done(
+        "MUST",
+        "send with a locator list what proves it",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+        "core/proofs > a set is told with its parameters, believed without any signature, and serves",
+      ),
     ],
   },
   {
@@ -231,13 +263,35 @@ export const FORMATS: readonly Section[] = [
         "wire/options > need an Element Len that divides the elements",
         "core/updates > %s: Error %i, and nothing changes",
       ),
+      chosen(
+        "must",
+        "give priority and weight the meaning of DNS SRV",
+        "weights draw lots for the order of an exploration; without any the list's order holds",
+        "core/reap > preferences decide among pairs of one kind",
+        "core/parts > weights spread the first place over locators of one preference (RFC 2782)",
+        "core/parts > weights and TRANSIENT reach the other end",
+      ),
+      chosen(
+        "must",
+        "tell less stable locators from stable ones by TRANSIENT",
+        "they come after the stable ones of their priority",
+        "core/parts > a transient locator comes after the stable ones of its preference",
+        "core/parts > weights and TRANSIENT reach the other end",
+      ),
     ],
   },
   {
     rfc: 5533,
     number: "5.15.5",
     title: "CGA Signature",
-    requirements: [notYet("MUST", "sign the locators in the order of the list", PROOFS)],
+    requirements: [
+      done(
+        "MUST",
+        "sign the locators in the order of the list",
+        "core/proofs > are signed in the order of the list, and believed for the signature",
+        "core/proofs > CGA locators with no signature, or another's: Error 2",
+      ),
+    ],
   },
   {
     rfc: 5533,

@@ -140,8 +140,9 @@ export const REAP: readonly Section[] = [
       chosen(
         "MAY",
         "tell it in I2, I2bis, R2 or Update Request",
-        "in the first three",
+        "an Update Request tells one that changes",
         TIMEOUT_TOLD,
+        "core/updates > is told by an Update Request, once, and taken for the Keepalive Timeout",
       ),
       done("SHOULD", "tell it once", TIMEOUT_TOLD),
       done("SHOULD", "take it for the peer's context", TIMEOUT_TOLD),

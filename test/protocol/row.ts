@@ -9,7 +9,7 @@ export type Level =
   | "OPTIONAL"
   | "must";
 
-export type Status = "done" | "not applicable" | "not yet";
+export type Status = "done" | "not applicable";
 
 /** One requirement, in our words. */
 export interface Requirement {
@@ -48,8 +48,4 @@ export function chosen(
 
 export function notApplicable(level: Level, summary: string, note: string): Requirement {
   return { level, summary, status: "not applicable", note, tests: [] };
-}
-
-export function notYet(level: Level, summary: string, note: string): Requirement {
-  return { level, summary, status: "not yet", note, tests: [] };
 }

@@ -1,6 +1,5 @@
-import { chosen, done, notApplicable, notYet, type Section } from "./row.ts";
+import { chosen, done, notApplicable, type Section } from "./row.ts";
 
-const PROOFS = "HBA and CGA are not there yet";
 const REFUSED = "core/updates > %s: Error %i, and nothing changes";
 const SHORT = "wire/control > $type with 8 octets less is too short";
 const TOLD = "core/updates > a new locator is told in mid-session, acknowledged, and then serves";
@@ -72,7 +71,11 @@ export const SESSIONS: readonly Section[] = [
         "our decision for what follows in a session: a new random one",
         "core/updates > newer information replaces the request under way and contains it (section 10.3)",
       ),
-      notYet("must", "sign CGA locators", PROOFS),
+      done(
+        "must",
+        "sign CGA locators",
+        "core/proofs > locators proven by CGA > %s has the parameters with the list, and the signature",
+      ),
     ],
   },
   {
@@ -113,7 +116,11 @@ export const SESSIONS: readonly Section[] = [
       ),
       done("MUST", "check that the addresses are the context's", STRANGE_UPDATE),
       done("MUST", "else answer R1bis and do no more", STRANGE_UPDATE),
-      notYet("MUST", "check that CGA parameters are those of ULID(peer)", PROOFS),
+      done(
+        "MUST",
+        "check that CGA parameters are those of ULID(peer)",
+        "core/proofs > what an attacker tells > parameters of another set in %s: silence, and nothing is taken",
+      ),
       done("must", "acknowledge what was taken, and refuse what doesn't fit", TOLD, REFUSED),
       done(
         "must",

@@ -1,7 +1,10 @@
 import type { AddressPair, Mapping } from "../../core/output.ts";
 import { TrafficRecord } from "../../core/traffic.ts";
+import type { Egress } from "../../linux/route-lookup.ts";
 import { ADDRESS_LENGTH, type Address, writeAddress } from "../../wire/address.ts";
+import { DESTINATION_OFFSET, SOURCE_OFFSET } from "../../wire/ipv6.ts";
 import type { ContextTag } from "../../wire/tag.ts";
+import { matchesFlow } from "./flow-match.ts";
 import { PairTable } from "./pair-table.ts";
 import { TcpFlows } from "./tcp-flows.ts";
 
@@ -24,22 +27,48 @@ export interface ActiveMapping {
   readonly mapping: Mapping;
   readonly localLocator: Uint8Array;
   readonly peerLocator: Uint8Array;
+  /** `undefined` when the host had no route between the locators. */
+  readonly egress: Egress | undefined;
   /** Octets that a packet may have on the way to the peer's locator. */
   pathMtu: number;
+}
+
+/** The contexts of one ULID pair. */
+interface PairContexts {
+  main: PlaneContext | undefined;
+  /** The one that was set last comes first. */
+  readonly forks: PlaneContext[];
 }
 
 /** All contexts, by our tag and by ULID pair. */
 export class PlaneContextTable {
   readonly #byTag = new Map<ContextTag, PlaneContext>();
-  readonly #byPair = new PairTable<PlaneContext>();
+  readonly #byPair = new PairTable<PairContexts>();
 
   get(tag: ContextTag): PlaneContext | undefined {
     return this.#byTag.get(tag);
   }
 
-  /** The context of the ULID pair whose addresses stand at these offsets of `bytes`. */
+  /** The pair's context for packets without a tag; the addresses stand at these offsets. */
   byPair(bytes: Uint8Array, local: number, peer: number): PlaneContext | undefined {
-    return this.#byPair.get(bytes, local, peer);
+    return this.#byPair.get(bytes, local, peer)?.main;
+  }
+
+  /** The context that an outbound packet leaves on: the first fork that selects it, if any. */
+  outbound(packet: Uint8Array, mark: number): PlaneContext | undefined {
+    const contexts = this.#byPair.get(packet, SOURCE_OFFSET, DESTINATION_OFFSET);
+    if (contexts === undefined) return undefined;
+    for (const fork of contexts.forks) {
+      const selector = fork.mapping?.mapping.selector;
+      if (selector !== undefined && matchesFlow(selector, packet, mark)) return fork;
+    }
+    return contexts.main;
+  }
+
+  /** The mapping whose route the pair's packets take: the main context's before any fork's. */
+  leading(ulids: AddressPair): ActiveMapping | undefined {
+    const contexts = this.#byPair.get(pairOctets(ulids), 0, ADDRESS_LENGTH);
+    return contexts?.main?.mapping ?? contexts?.forks.find(({ mapping }) => mapping)?.mapping;
   }
 
   /** The context whose payload leaves for this locator with this tag of the peer. */
@@ -52,7 +81,7 @@ export class PlaneContextTable {
   }
 
   /** Starts a traffic record, unless the context is there already with these ULIDs. */
-  set(tag: ContextTag, ulids: AddressPair): void {
+  set(tag: ContextTag, ulids: AddressPair, forked = false): void {
     this.delete(tag);
     const context: PlaneContext = {
       tag,
@@ -66,21 +95,25 @@ export class PlaneContextTable {
     };
     this.#byTag.set(tag, context);
     const pair = pairOctets(ulids);
-    this.#byPair.set(pair, 0, ADDRESS_LENGTH, context);
+    const contexts = this.#byPair.get(pair, 0, ADDRESS_LENGTH) ?? { main: undefined, forks: [] };
+    if (forked) contexts.forks.unshift(context);
+    else contexts.main = context;
+    this.#byPair.set(pair, 0, ADDRESS_LENGTH, contexts);
   }
 
-  /** Returns what was removed. The pair goes back to another context of the same ULIDs. */
+  /** Returns what was removed. */
   delete(tag: ContextTag): PlaneContext | undefined {
     const context = this.#byTag.get(tag);
     if (context === undefined) return undefined;
     this.#byTag.delete(tag);
     const pair = pairOctets(context.ulids);
-    if (this.#byPair.get(pair, 0, ADDRESS_LENGTH) !== context) return context;
-    this.#byPair.delete(pair, 0, ADDRESS_LENGTH);
-    const { local, peer } = context.ulids;
-    for (const other of this.#byTag.values()) {
-      if (other.ulids.local !== local || other.ulids.peer !== peer) continue;
-      this.#byPair.set(pair, 0, ADDRESS_LENGTH, other);
+    const contexts = this.#byPair.get(pair, 0, ADDRESS_LENGTH);
+    if (contexts === undefined) throw new Error("a context is in one table only");
+    if (contexts.main === context) contexts.main = undefined;
+    const index = contexts.forks.indexOf(context);
+    if (index >= 0) contexts.forks.splice(index, 1);
+    if (contexts.main === undefined && contexts.forks.length === 0) {
+      this.#byPair.delete(pair, 0, ADDRESS_LENGTH);
     }
     return context;
   }

@@ -94,9 +94,9 @@ export class NfqueueDataPlane implements DataPlane {
     this.#hooks.sendShim6({ source, destination, bytes });
   }
 
-  setContext(tag: ContextTag, ulids: AddressPair): void {
+  setContext(tag: ContextTag, ulids: AddressPair, forkedInstance = 0): void {
     this.clearContext(tag);
-    this.#contexts.set(tag, ulids);
+    this.#contexts.set(tag, ulids, forkedInstance !== 0);
   }
 
   clearContext(tag: ContextTag): void {
@@ -109,12 +109,15 @@ export class NfqueueDataPlane implements DataPlane {
     if (context === undefined) return;
     const { local, peer } = mapping.locators;
     const before = context.mapping?.pathMtu ?? Number.POSITIVE_INFINITY;
+    const egress = this.#tolerate(() => this.#hooks?.findEgress(mapping.locators));
     context.mapping = {
       mapping,
       localLocator: addressToBytes(local),
       peerLocator: addressToBytes(peer),
-      pathMtu: this.#map(mapping) ?? before,
+      egress,
+      pathMtu: egress?.mtu ?? before,
     };
+    this.#lead(context.ulids);
     this.#hastenTcp(context);
   }
 
@@ -140,22 +143,21 @@ export class NfqueueDataPlane implements DataPlane {
     this.#trigger.arm(pairOctets(ulids), 0, ADDRESS_LENGTH);
   }
 
-  /** The path's MTU; `undefined` when the host has no route between the locators (any more). */
-  #map({ ulids, locators }: Mapping): number | undefined {
-    const egress = this.#tolerate(() => this.#hooks?.findEgress(locators));
-    this.#hooks?.map(ulids, egress);
-    return egress?.mtu;
-  }
-
-  /** Another context of the same ULIDs may have carried the pair before, and does so again. */
   #unmap(context: PlaneContext): void {
     if (context.mapping === undefined) return;
     context.mapping = undefined;
-    const pair = pairOctets(context.ulids);
-    const other = this.#contexts.byPair(pair, 0, ADDRESS_LENGTH)?.mapping;
-    if (other === undefined) this.#tolerate(() => this.#hooks?.unmap(context.ulids));
-    else this.#map(other.mapping);
+    this.#lead(context.ulids);
     this.#hastenTcp(context);
+  }
+
+  /**
+   * The pair's packets go to the queue while any of its contexts is mapped. What is then not
+   * rewritten leaves by the ULID's own uplink all the same.
+   */
+  #lead(ulids: AddressPair): void {
+    const leading = this.#contexts.leading(ulids);
+    if (leading === undefined) this.#tolerate(() => this.#hooks?.unmap(ulids));
+    else this.#hooks?.map(ulids, leading.egress);
   }
 
   #tolerate<Value>(action: () => Value): Value | undefined {

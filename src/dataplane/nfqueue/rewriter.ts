@@ -67,11 +67,11 @@ export class Rewriter {
 
   #outbound(now: Instant, queued: QueuedPacket, verdicts: Verdicts): void {
     const { id, payload: packet } = queued;
-    const context = this.#contexts.byPair(packet, SOURCE_OFFSET, DESTINATION_OFFSET);
+    const context = this.#contexts.outbound(packet, queued.mark);
     const mapping = context?.mapping;
     if (context === undefined || mapping === undefined) {
-      // The null mapping: the rule for this pair is on its way out. The mark has the packet
-      // routed anew, by its ULID's uplink, and tells that it is counted.
+      // The null mapping: a fork has the pair's packets queued, or the rule for them is on its
+      // way out. The mark has this one routed by its ULID's uplink, and tells that it is counted.
       context?.traffic.out(now, packet.length);
       this.#counters.add("passed-unmapped");
       return verdicts.accept(id, queued.mark | LOCATOR_MARK);

@@ -7,6 +7,7 @@ import {
   EventLog,
   FakeHost,
   HOOK_LOCAL_OUT,
+  HOOK_PREROUTING,
   LOCATORS,
   MAPPING,
   PEER_TAG,
@@ -20,6 +21,7 @@ const EPERM = 1;
 const EBUSY = 16;
 const ENETDOWN = 100;
 const ENETUNREACH = 101;
+const TCP = 6;
 const UDP = 17;
 
 describe("the nfqueue plane", () => {
@@ -183,18 +185,55 @@ describe("the nfqueue plane", () => {
       expect(plane.traffic(TAG)).toBeUndefined();
     });
 
-    test("two contexts of one ULID pair: the newer decides, the older takes over again", async () => {
-      const newer = contextTag(99);
-      plane.setContext(TAG, ULIDS);
-      plane.setMapping(TAG, MAPPING);
-      plane.setContext(newer, ULIDS);
-      plane.setMapping(newer, { ...MAPPING, peerTag: contextTag(98) });
-      await outbound();
-      expect(plane.traffic(newer)?.packetsOut).toBe(1);
-      expect(await since(() => plane.clearContext(newer))).not.toContain(remove);
-      await outbound();
-      expect(plane.traffic(TAG)?.packetsOut).toBe(1);
-      expect(await since(() => plane.clearContext(TAG))).toContain(remove);
+    describe("with forks", () => {
+      const fork = contextTag(99);
+      const udp = { ...MAPPING, peerTag: contextTag(98), selector: { protocol: UDP } };
+      const tcp = { ...udp, selector: { protocol: TCP } };
+
+      test("what the selector fits leaves on the fork, all else on the default context", async () => {
+        plane.setContext(TAG, ULIDS);
+        plane.setContext(fork, ULIDS, 7);
+        expect(await since(() => plane.setMapping(fork, tcp))).toContain(add);
+        expect(await outbound()).toBe("accept");
+        plane.setMapping(fork, udp);
+        expect(await outbound()).toBe("replace");
+        expect(plane.traffic(fork)?.packetsOut).toBe(1);
+        expect(plane.traffic(TAG)?.packetsOut).toBe(1);
+      });
+
+      test("of two that select a packet the one set last has it", async () => {
+        const later = contextTag(100);
+        plane.setContext(fork, ULIDS, 7);
+        plane.setContext(later, ULIDS, 8);
+        plane.setMapping(later, udp);
+        plane.setMapping(fork, udp);
+        await outbound();
+        expect(plane.traffic(later)?.packetsOut).toBe(1);
+        await since(() => plane.clearContext(later));
+        await outbound();
+        expect(plane.traffic(fork)?.packetsOut).toBe(1);
+      });
+
+      test("the pair is queued while any of its contexts is mapped", async () => {
+        plane.setContext(TAG, ULIDS);
+        plane.setContext(fork, ULIDS, 7);
+        expect(await since(() => plane.setMapping(TAG, MAPPING))).toContain(add);
+        expect(await since(() => plane.setMapping(fork, udp))).not.toContain(add);
+        expect(await since(() => plane.clearMapping(TAG))).not.toContain(remove);
+        expect(await since(() => plane.clearContext(fork))).toContain(remove);
+      });
+
+      test("payload without a tag counts for the default context, whichever came last", () => {
+        plane.setContext(TAG, ULIDS);
+        plane.setContext(fork, ULIDS, 7);
+        const payload = packetOf(ULIDS.peer, ULIDS.local, UDP, 100);
+        host.handlers.observe?.([{ hook: HOOK_PREROUTING, payload }]);
+        expect(plane.traffic(TAG)?.packetsIn).toBe(1);
+        expect(plane.traffic(fork)?.packetsIn).toBe(0);
+        plane.clearContext(TAG);
+        host.handlers.observe?.([{ hook: HOOK_PREROUTING, payload }]);
+        expect(plane.traffic(fork)?.packetsIn).toBe(0);
+      });
     });
 
     test("setting a context anew starts its record anew", () => {

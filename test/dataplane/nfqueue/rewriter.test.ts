@@ -63,7 +63,7 @@ class Side {
     if (context === undefined) return;
     const { local, peer } = mapping.locators;
     const [localLocator, peerLocator] = [addressToBytes(local), addressToBytes(peer)];
-    context.mapping = { mapping, localLocator, peerLocator, pathMtu };
+    context.mapping = { mapping, localLocator, peerLocator, egress: undefined, pathMtu };
   }
 
   handle(hook: number, ...packets: Uint8Array[]): Verdict[] {
