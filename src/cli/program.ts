@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { registerCga } from "./cga.ts";
 import { CommandError, EXIT, type ExitStatus } from "./command.ts";
 import { registerContexts } from "./contexts.ts";
 import { registerDaemon } from "./daemon.ts";
 import { registerDecode } from "./decode.ts";
+import { registerHba } from "./hba.ts";
 import { registerLab } from "./lab.ts";
 import { registerLocators } from "./locators.ts";
 import { registerMonitor } from "./monitor.ts";
@@ -33,6 +35,8 @@ function buildProgram(): Command {
   registerMonitor(program);
   registerDaemon(program);
   registerDecode(program);
+  registerHba(program);
+  registerCga(program);
   registerLab(program);
   registerSim(program);
   return program;

@@ -16,12 +16,12 @@ interface RsaPublicKey {
 }
 
 /** RFC 5533 section 16: the least length of a key behind a CGA. */
-const RSA_BITS_MIN = 1024;
+export const RSA_BITS_MIN = 1024;
 /**
  * The greatest length whose signatures we check: verification costs the square of it, and
  * whoever sends the key chooses it. RFC 3972 section 5 asks for 2048.
  */
-const RSA_BITS_MAX = 4096;
+export const RSA_BITS_MAX = 4096;
 /** The same for the exponent; 65537 has 17 bits. */
 const EXPONENT_BITS_MAX = 32;
 

@@ -59,7 +59,10 @@ function verifyHashes(
     return unbound("sec-unassigned", message);
   }
   if (!matchesHash1(address, hash1(sha1, parameters))) {
-    return unbound("hash1", `the interface identifier of ${address} is not the hash (Hash1)`);
+    return unbound(
+      "hash1",
+      `the interface identifier of ${address} is not Hash1 of the CGA parameters`,
+    );
   }
   if (!fitsHash2(sha1, sec, hash2Input(parameters))) {
     const { name, zeroBits } = secEntry(sec);

@@ -11,7 +11,7 @@ import { checkSigningKey } from "../../identity/rsa-key.ts";
 import { failure, type Result, success } from "../../wire/result.ts";
 
 /** What new keys have. RFC 5533 section 16 asks for 1024 at least. */
-const NEW_KEY_BITS = 2048;
+export const NEW_KEY_BITS = 2048;
 
 /** A key of ours. Whoever holds it can move our sessions: it never leaves the host. */
 export interface RsaKey {

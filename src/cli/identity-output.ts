@@ -1,0 +1,91 @@
+import type { AddressSet } from "../identity/address-set.ts";
+import {
+  type CgaParameters,
+  decodeParameters,
+  encodeParameters,
+  hasPublicKey,
+} from "../identity/parameters.ts";
+import { secEntry } from "../identity/sec.ts";
+import { toHex } from "../wire/hex.ts";
+import { failure, type Result } from "../wire/result.ts";
+import { CommandError, EXIT, print, printJson } from "./command.ts";
+import { formatFields } from "./format.ts";
+
+/** What `hba` and `cga` print. Octets are in hexadecimal. */
+
+/** Why something is not verified; `reason` is a stable word to match on. */
+export interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface MemberDescription {
+  readonly prefix: string;
+  readonly address: string;
+  readonly pds: string;
+}
+
+/** What the addresses of a set share. */
+export function describeShared({ sec, members }: AddressSet) {
+  const [first] = members;
+  if (first === undefined) throw new RangeError("a set without addresses");
+  const { modifier, collisionCount, publicKey } = first.parameters;
+  return {
+    sec,
+    secName: secEntry(sec).name,
+    modifier: toHex(modifier),
+    collisionCount,
+    hasPublicKey: hasPublicKey(first.parameters),
+    publicKey: toHex(publicKey),
+  };
+}
+
+export function describeMembers({ members }: AddressSet): MemberDescription[] {
+  return members.map(({ address, parameters }) => ({
+    prefix: parameters.subnetPrefix,
+    address,
+    pds: toHex(encodeParameters(parameters)),
+  }));
+}
+
+export function printSet(set: AddressSet): void {
+  const shared = describeShared(set);
+  print(
+    formatFields([
+      ["Sec", `${shared.sec} (${shared.secName})`],
+      ["modifier", shared.modifier],
+      ["collision count", shared.collisionCount],
+      ["public key", shared.hasPublicKey ? "yes" : "none: proves its own addresses only"],
+    ]),
+  );
+  for (const { address, pds } of describeMembers(set)) print(`\n${address}\n  PDS ${pds}`);
+}
+
+/** Octets that are no CGA parameters can't verify anything: that is no wrong usage. */
+export function parametersFrom(pds: Uint8Array): Result<CgaParameters, Refusal> {
+  const decoded = decodeParameters(pds);
+  if (decoded.ok) return decoded;
+  const { code, offset, message } = decoded.error;
+  return failure({ reason: code, message: `no CGA parameters: ${message} (octet ${offset})` });
+}
+
+/**
+ * Prints what was verified, or why it was not, with exit status 1.
+ * @param subject what was asked, for JSON
+ * @param text for people, when verified
+ */
+export function printVerdict(
+  verdict: Result<object, Refusal>,
+  subject: object,
+  text: string,
+  json: boolean,
+): void {
+  if (json) {
+    const detail = verdict.ok ? verdict.value : verdict.error;
+    printJson({ schemaVersion: 1, verified: verdict.ok, ...subject, ...detail });
+    if (!verdict.ok) process.exitCode = EXIT.failed;
+    return;
+  }
+  if (!verdict.ok) throw new CommandError(`not verified: ${verdict.error.message}`);
+  print(text);
+}
