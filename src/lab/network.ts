@@ -150,12 +150,15 @@ export class Network {
     await addFilter(this.namespace(isp), { table: "bcp38", hook: "forward", rules });
   }
 
-  /** Each host reaches each of its routers, and the ISPs reach each other. */
+  /**
+   * Each host reaches each of its routers, and each ISP all of these. Not the hosts: those answer
+   * by their first uplink, whose ISP drops another one's addresses.
+   */
   async #check(): Promise<void> {
     for (const host of this.topology.hosts) await this.#checkUplinks(host);
     for (const isp of this.topology.isps) {
       for (const host of this.topology.hosts) {
-        for (const uplink of host.uplinks) await this.#checkPath(isp, uplink.address);
+        for (const uplink of host.uplinks) await this.#checkPath(isp, uplinkRouter(uplink));
       }
     }
   }

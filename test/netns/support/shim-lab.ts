@@ -4,7 +4,7 @@ import { Lab } from "../../../src/lab/lab.ts";
 import { poll } from "../../../src/lab/shell.ts";
 import { ShimDaemon, type ShimOptions } from "../../../src/lab/shim-daemon.ts";
 import type { ShimEvent } from "../../../src/lab/shim-event.ts";
-import { literal, PAPER_TOPOLOGY } from "../../../src/lab/topology.ts";
+import { literal, PAPER_TOPOLOGY, type Topology } from "../../../src/lab/topology.ts";
 
 /** Seconds: below what RFC 5534 recommends, so that the tests don't wait for long. */
 export const SEND_TIMEOUT = 2;
@@ -20,11 +20,13 @@ export const B_TO_A = { from: "b", to: "a", source: B1, destination: A1 };
 export interface ShimLabOptions {
   /** The hosts that run a daemon. */
   readonly shims: readonly string[];
+  /** The paper's unless another one is named. */
+  readonly topology?: Topology;
   readonly firewall?: boolean;
   readonly extraConfig?: string;
 }
 
-/** The paper's network with daemons, for tests of the whole. Close it in the end. */
+/** A network with daemons, for tests of the whole. Close it in the end. */
 export class ShimLab {
   readonly lab: Lab;
   readonly #daemons = new Map<string, ShimDaemon>();
@@ -34,7 +36,7 @@ export class ShimLab {
   }
 
   static async open(options: ShimLabOptions): Promise<ShimLab> {
-    const shimLab = new ShimLab(await Lab.open(PAPER_TOPOLOGY));
+    const shimLab = new ShimLab(await Lab.open(options.topology ?? PAPER_TOPOLOGY));
     try {
       await shimLab.#start(options);
     } catch (error) {

@@ -1,21 +1,26 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { LabProcess } from "../../../src/lab/lab-process.ts";
 import type { Network } from "../../../src/lab/network.ts";
-import { inNamespace, run, waitFor } from "../../../src/lab/shell.ts";
+import { inNamespace, run, tryRun, waitFor } from "../../../src/lab/shell.ts";
 import { readCapture } from "../../../src/wire/pcap.ts";
 
 const ETHERNET_HEADER_LENGTH = 14;
 const LINKTYPE_RAW = 101;
 const LONGEST_PACKET = 0xffff;
+/** Octets, in hexadecimal, that no other packet of a test carries. */
+const MARK = "6c3373686964206d61726b2e";
 
 /** Everything that an interface sends and receives, in a file. */
 export class WireCapture {
   readonly file: string;
   readonly #process: LabProcess;
 
-  private constructor(file: string, process: LabProcess) {
+  readonly #marked: () => Promise<unknown>;
+
+  private constructor(file: string, process: LabProcess, marked: () => Promise<unknown>) {
     this.file = file;
     this.#process = process;
+    this.#marked = marked;
   }
 
   static async start(network: Network, host: string, device: string, file: string) {
@@ -27,10 +32,19 @@ export class WireCapture {
       timeout: 10_000,
       timeoutError: () => process.failure("no capture"),
     });
-    return new WireCapture(file, process);
+    const mark = ["ping", "-6", "-c1", "-W1", "-p", MARK, "-I", device, "ff02::1"];
+    const marked = () => tryRun(inNamespace(network.namespace(host), mark));
+    return new WireCapture(file, process, marked);
   }
 
+  /** Ends the recording, with all that has passed until now in it. */
   async stop(): Promise<void> {
+    // What waits in dumpcap's buffers would be lost: so a last packet is sent and waited for.
+    await this.#marked();
+    await waitFor(async () => (await readFile(this.file)).includes(MARK, 0, "hex") || undefined, {
+      timeout: 30_000,
+      timeoutError: () => this.#process.failure("the capture does not get on"),
+    });
     await this.#process.stop("SIGINT");
   }
 
