@@ -2,16 +2,14 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { ContextStatus } from "../../src/daemon/api.ts";
 import { MessageCapture } from "../../src/lab/capture.ts";
 import { inject } from "../../src/lab/failure.ts";
-import type { Flow } from "../../src/lab/flow.ts";
 import { startTcp, startUdp } from "../../src/lab/flows.ts";
 import { inNamespace, poll, run } from "../../src/lab/shell.ts";
 import { literal } from "../../src/lab/topology.ts";
+import { PATIENCE, untilMoves } from "./support/progress.ts";
 import { A_TO_B, A1, A2, B_TO_A, ShimLab } from "./support/shim-lab.ts";
 
 /** A second address from A's second ISP. */
 const A3 = literal("2001:db8:2:a::3");
-/** ms that a busy machine may take for what needs milliseconds. */
-const PATIENCE = 60_000;
 
 describe("a session whose host gets and loses addresses", () => {
   let lab: ShimLab;
@@ -59,7 +57,7 @@ describe("a session whose host gets and loses addresses", () => {
     await untilBothKnow(A3);
     expect(await lab.context("a")).toMatchObject({ localLocator: A3, localUlid: A1 });
     expect(await lab.context("b")).toMatchObject({ peerLocator: A3, peerUlid: A1 });
-    for (const flow of flows) await untilMoves(flow);
+    for (const flow of flows) await untilMoves(flow, 10_000);
 
     const messages = await recording.stop();
     const updates = messages.filter(({ type }) => /^Update/.test(type));
@@ -84,10 +82,4 @@ function peers({ peerLocators }: ContextStatus): string {
     .map(({ address }) => address)
     .toSorted()
     .join();
-}
-
-async function untilMoves(flow: Flow): Promise<void> {
-  const start = flow.bytesReceived();
-  const moved = () => flow.bytesReceived() > start + 10_000 || undefined;
-  expect(await poll(moved, { timeout: PATIENCE })).toBe(true);
 }

@@ -6,6 +6,7 @@ import { startTcp } from "../../src/lab/flows.ts";
 import { inNamespace, ipBatch, poll, run } from "../../src/lab/shell.ts";
 import { LINK_MTU, literal, type Topology } from "../../src/lab/topology.ts";
 import { TestNamespace } from "./support/namespaces.ts";
+import { PATIENCE, untilMoves } from "./support/progress.ts";
 import { A1, A2, B_TO_A, B1, ShimLab } from "./support/shim-lab.ts";
 import { WholeDatagrams } from "./support/whole-datagrams.ts";
 import { disableOffloads, tshark, WireCapture } from "./support/wire-capture.ts";
@@ -42,8 +43,6 @@ const FULL_ULP_MTU = LINK_MTU - PAYLOAD_HEADER_LENGTH;
 const PACKET_TOO_BIG = "icmpv6.type == 2";
 const DISCARD_PORT = 5009;
 const MEGABYTE = 1_000_000;
-/** ms that a busy machine may take for what needs milliseconds. */
-const PATIENCE = 60_000;
 
 describe("a second path that carries smaller packets", () => {
   let lab: ShimLab;
@@ -127,10 +126,3 @@ describe("a second path that carries smaller packets", () => {
     }
   });
 });
-
-/** Waits for that many further octets. */
-async function untilMoves(flow: Flow, octets: number): Promise<void> {
-  const start = flow.bytesReceived();
-  const moved = () => flow.bytesReceived() >= start + octets || undefined;
-  expect(await poll(moved, { timeout: PATIENCE })).toBe(true);
-}

@@ -2,14 +2,12 @@ import { afterEach, describe, expect, test } from "vitest";
 import { Application } from "../../src/lab/application.ts";
 import { type CapturedMessage, MessageCapture } from "../../src/lab/capture.ts";
 import { inject } from "../../src/lab/failure.ts";
-import type { Flow } from "../../src/lab/flow.ts";
 import { startTcp } from "../../src/lab/flows.ts";
 import { poll } from "../../src/lab/shell.ts";
+import { PATIENCE, untilMoves } from "./support/progress.ts";
 import { A_TO_B, A1, A2, B1, B2, ShimLab } from "./support/shim-lab.ts";
 
 const PORT = 5001;
-/** ms that a busy machine may take for what needs milliseconds. */
-const PATIENCE = 60_000;
 /** RFC 5533 sections 7.17 to 7.20. */
 const RECOVERY = ["R1bis", "I2bis", "R2"];
 
@@ -100,13 +98,6 @@ describe("a session whose peer has forgotten it", () => {
     return Application.start(lab.network, "b", "udp-receive", { listen: B1, port: PORT });
   }
 });
-
-/** Waits for that many further octets. */
-async function untilMoves(flow: Flow, octets: number): Promise<void> {
-  const start = flow.bytesReceived();
-  const moved = () => flow.bytesReceived() >= start + octets || undefined;
-  expect(await poll(moved, { timeout: PATIENCE })).toBe(true);
-}
 
 /** Waits until it has received for some intervals from now on. */
 async function untilReceives(receiver: Application): Promise<void> {
