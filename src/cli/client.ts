@@ -4,9 +4,14 @@ import type {
   ContextsReply,
   DoneReply,
   ErrorReply,
+  ForkRequest,
+  ForksReply,
   LocatorsReply,
   MonitorEvent,
   OpenRequest,
+  PreferRequest,
+  SendTimeoutReply,
+  SendTimeoutRequest,
   StatusReply,
 } from "../daemon/api.ts";
 import { CommandError, EXIT } from "./command.ts";
@@ -44,6 +49,18 @@ export class ControlClient {
 
   command(tag: string, command: "explore" | "close"): Promise<DoneReply> {
     return this.#call<DoneReply>("POST", `/v1/contexts/${tag}/${command}`);
+  }
+
+  prefer(tag: string, pair: PreferRequest): Promise<DoneReply> {
+    return this.#call<DoneReply>("POST", `/v1/contexts/${tag}/prefer`, pair);
+  }
+
+  fork(request: ForkRequest): Promise<ForksReply> {
+    return this.#call<ForksReply>("POST", "/v1/forks", request);
+  }
+
+  setSendTimeout(request: SendTimeoutRequest): Promise<SendTimeoutReply> {
+    return this.#call<SendTimeoutReply>("POST", "/v1/send-timeout", request);
   }
 
   /** Calls `receive` for every event until the daemon ends the stream. */

@@ -9,6 +9,9 @@
  * - `GET /v1/events[?messages=1]` one {@link MonitorEvent} a line until either side closes
  * - `POST /v1/contexts` {@link OpenRequest} -> {@link DoneReply}
  * - `POST /v1/contexts/TAG/explore`, `POST /v1/contexts/TAG/close` {@link DoneReply}
+ * - `POST /v1/contexts/TAG/prefer` {@link PreferRequest} -> {@link DoneReply}
+ * - `POST /v1/forks` {@link ForkRequest} -> {@link ForksReply}
+ * - `POST /v1/send-timeout` {@link SendTimeoutRequest} -> {@link SendTimeoutReply}
  *
  * Addresses are in the text of RFC 5952, tags 12 hexadecimal digits, times ISO 8601 in UTC
  * with milliseconds, spans seconds with fractions. Errors are {@link ErrorReply}: 400 for a
@@ -16,6 +19,7 @@
  */
 
 import type { SecurityMode } from "../core/config.ts";
+import type { FlowSelector } from "../core/flow-selector.ts";
 import type { DeadlineReason, ExplorationCause, FailureCause } from "../core/output.ts";
 import type { ContextState, ReapState } from "../core/view.ts";
 
@@ -50,7 +54,7 @@ export interface StatusReply extends Reply {
   readonly uptime: number;
   readonly dataplane: string;
   readonly security: SecurityMode;
-  /** Seconds. */
+  /** Seconds; as configured, or as set since. */
   readonly sendTimeout: number;
   readonly contexts: {
     readonly total: number;
@@ -74,6 +78,8 @@ export interface UplinkStatus {
   readonly problem: string | null;
   readonly gateway: string | null;
   readonly preference: number;
+  readonly weight: number;
+  readonly transient: boolean;
   readonly locators: readonly string[];
 }
 
@@ -88,6 +94,8 @@ export interface HostLocator {
   readonly interface: string | null;
   readonly gateway: string | null;
   readonly preference: number;
+  readonly weight: number;
+  readonly transient: boolean;
   readonly operational: boolean;
   /** Why it is not operational. */
   readonly problem: string | null;
@@ -114,9 +122,14 @@ export interface ContextStatus {
   readonly peerUlid: string;
   readonly localLocator: string;
   readonly peerLocator: string;
+  /** The pair to use whenever it works; `null` for whichever does. */
+  readonly preferred: LocatorPairStatus | null;
   readonly localTag: string;
   readonly peerTag: string | null;
+  /** 0 for a default context, else that of a fork (RFC 5533 section 5.15.8). */
   readonly forkedInstance: number;
+  /** Which outbound packets a fork carries; `null` for none, and for a default context. */
+  readonly selector: FlowSelector | null;
   readonly initiator: boolean;
   readonly localLocators: readonly {
     readonly address: string;
@@ -167,6 +180,49 @@ export interface LocatorPairStatus {
   readonly peerLocator: string;
 }
 
+/** Which pair to use whenever it works; `{}` for whichever does. */
+export type PreferRequest = LocatorPairStatus | Readonly<Record<string, never>>;
+
+/** Makes some outbound packets leave on a context of their own (RFC 5533 section 4.2). */
+export interface ForkRequest {
+  /**
+   * The prefixes, such as "2001:db8::/32", choose contexts by their ULIDs; all else chooses
+   * packets within them.
+   */
+  readonly selector: FlowSelector & {
+    readonly localPrefix?: string;
+    readonly peerPrefix?: string;
+  };
+  /**
+   * Only this context. A fork, also where the peer forked it, then carries what `selector`
+   * says. Otherwise each default context that is ESTABLISHED gets a fork.
+   */
+  readonly context?: string;
+  /** Of the forks; used whenever it works. */
+  readonly locators?: LocatorPairStatus;
+}
+
+export interface ForksReply extends Reply {
+  readonly forks: readonly Fork[];
+}
+
+export interface Fork {
+  /** Tag of the context that was forked; the same as `fork` for one that was a fork already. */
+  readonly context: string;
+  readonly fork: string;
+}
+
+/** For all contexts; peers are told. */
+export interface SendTimeoutRequest {
+  /** Whole seconds, 1 to 100. */
+  readonly sendTimeout: number;
+}
+
+export interface SendTimeoutReply extends Reply {
+  readonly sendTimeout: number;
+  readonly warnings: readonly Warning[];
+}
+
 /** One line of the event stream. `context` is the local tag, `null` when it concerns none. */
 export type MonitorEvent = { readonly time: string } & (
   | ContextMonitorEvent
@@ -179,7 +235,12 @@ export type ContextMonitorEvent = {
   readonly localUlid: string;
   readonly peerUlid: string;
 } & (
-  | ({ readonly event: "established"; readonly peerTag: string } & LocatorPairStatus)
+  | ({
+      readonly event: "established";
+      readonly peerTag: string;
+      /** 0 for a default context, else that of a fork. */
+      readonly forkedInstance: number;
+    } & LocatorPairStatus)
   | { readonly event: "failed"; readonly cause: FailureCause; readonly holdUntil: string }
   | { readonly event: "exploring"; readonly cause: ExplorationCause }
   | { readonly event: "inboundok" }

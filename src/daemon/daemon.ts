@@ -1,18 +1,28 @@
 import type { LocalLocator } from "../core/config.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { AddressPair, ContextEvent } from "../core/output.ts";
-import type { Instant } from "../core/time.ts";
+import type { Duration, Instant } from "../core/time.ts";
 import type { ContextView } from "../core/view.ts";
 import type { DataPlane } from "../dataplane/dataplane.ts";
 import type { Address } from "../wire/address.ts";
 import { decodeControl } from "../wire/control.ts";
+import { failure, type Result } from "../wire/result.ts";
 import { type ContextTag, formatTag } from "../wire/tag.ts";
-import type { ContextStatus, HostLocator, MessageEvent, StatusReply } from "./api.ts";
+import type {
+  ContextStatus,
+  Fork,
+  HostLocator,
+  MessageEvent,
+  StatusReply,
+  Warning,
+} from "./api.ts";
 import { type Clock, inSeconds, isoTime } from "./clock.ts";
-import { configWarnings, type DaemonConfig } from "./config/config.ts";
+import { configWarnings, type DaemonConfig, sendTimeoutWarnings } from "./config/config.ts";
 import { EventHub, monitorEvent } from "./control/events.ts";
+import { type ForkOrder, forkContexts, preferPair } from "./control/forks.ts";
 import { contextStatus, countContexts, hostLocators, uplinkStatus } from "./control/report.ts";
-import { ControlServer, type ControlService } from "./control/server.ts";
+import { ControlServer } from "./control/server.ts";
+import type { ControlService } from "./control/service.ts";
 import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
 import { Host, type HostSystem } from "./host/host.ts";
 import { uplinkWarnings } from "./host/uplinks.ts";
@@ -30,6 +40,8 @@ export interface DaemonParts {
   /** Called once when the daemon cannot go on; whoever started it must stop it. */
   failed(error: Error): void;
 }
+
+const STOPPING = "the daemon is stopping";
 
 /** One running shim: endpoint, data plane, host and control API together. */
 export class Daemon implements ControlService {
@@ -83,6 +95,7 @@ export class Daemon implements ControlService {
   status(): Omit<StatusReply, "schemaVersion"> {
     const { clock, config, endpoint, plane, version } = this.#parts;
     const { uplinks } = this.#host;
+    const { sendTimeout } = endpoint;
     return {
       version,
       pid: process.pid,
@@ -90,10 +103,10 @@ export class Daemon implements ControlService {
       uptime: inSeconds(clock.now() - this.#startedAt),
       dataplane: plane.name,
       security: config.security,
-      sendTimeout: inSeconds(config.sendTimeout),
+      sendTimeout: inSeconds(sendTimeout),
       contexts: countContexts(endpoint.contexts()),
       uplinks: uplinks.map(uplinkStatus),
-      warnings: [...configWarnings(config), ...uplinkWarnings(uplinks)],
+      warnings: [...configWarnings({ ...config, sendTimeout }), ...uplinkWarnings(uplinks)],
       counters: {
         endpoint: endpoint.counters,
         dataplane: plane.counters,
@@ -127,6 +140,22 @@ export class Daemon implements ControlService {
     return this.#driver.run((endpoint, now) => endpoint.close(now, tag)) ?? false;
   }
 
+  fork(order: ForkOrder): Result<Fork[], string> {
+    const run = (endpoint: Endpoint, now: Instant) => forkContexts(endpoint, now, order);
+    return this.#driver.run(run) ?? failure(STOPPING);
+  }
+
+  prefer(tag: ContextTag, pair: AddressPair | undefined): Result<true, string> {
+    const run = (endpoint: Endpoint, now: Instant) => preferPair(endpoint, now, tag, pair);
+    return this.#driver.run(run) ?? failure(STOPPING);
+  }
+
+  setSendTimeout(sendTimeout: Duration): Warning[] {
+    this.#driver.run((endpoint, now) => endpoint.setSendTimeout(now, sendTimeout));
+    this.#parts.log.info({ sendTimeout: inSeconds(sendTimeout) }, "send timeout set");
+    return sendTimeoutWarnings(sendTimeout);
+  }
+
   #contextStatus(view: ContextView): ContextStatus {
     const { clock, plane } = this.#parts;
     return contextStatus(view, plane.traffic(view.tag), clock);
@@ -147,7 +176,9 @@ export class Daemon implements ControlService {
 
   #handleEvent(event: ContextEvent): void {
     if (event.event === "switched") this.#host.dropStranded();
-    const shown = monitorEvent(event, this.#parts.clock);
+    const { clock, endpoint } = this.#parts;
+    const forkedInstance = endpoint.context(event.tag)?.forkedInstance ?? 0;
+    const shown = monitorEvent(event, forkedInstance, clock);
     this.events.publish(shown);
     logContextEvent(this.#parts.log, shown);
   }

@@ -1,6 +1,6 @@
 import { DataPlaneError } from "../dataplane/dataplane.ts";
 import { SystemError } from "../linux/system-error.ts";
-import { ControlSocketError } from "./control/server.ts";
+import { ControlSocketError } from "./control/socket.ts";
 import { StateDirectoryError } from "./host/ulid-file.ts";
 import type { Logger } from "./log.ts";
 

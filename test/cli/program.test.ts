@@ -12,12 +12,8 @@ beforeEach(() => {
 
 afterEach(() => workshop.close());
 
-async function establish(): Promise<{ a: TestDaemon; tag: string }> {
-  const [a] = await workshop.createPair();
-  a.plane.events.trigger(a.clock.now(), { local: A1, peer: B1 });
-  const tag = a.daemon.contexts()[0]?.localTag;
-  if (tag === undefined) throw new Error("no context");
-  return { a, tag };
+function establish(): Promise<{ readonly a: TestDaemon; readonly tag: string }> {
+  return workshop.establish();
 }
 
 /** Tags, ages and jittered timers differ from run to run. */

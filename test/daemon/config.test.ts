@@ -31,6 +31,7 @@ test("an empty file gives safe defaults", () => {
     nfqueue: { inboundHook: "prerouting", backend: "auto", queue: 14_000 },
     temporaryLocators: false,
     uplinks: [],
+    deliverAllIcmp: false,
     logLevel: "info",
   });
 });
@@ -42,6 +43,7 @@ test("every key reaches the configuration", () => {
      send-timeout = 10
      context-idle-timeout = 300
      max-contexts = 9
+     icmp-errors = "all"
      trigger = { packets = 1, age = 2 }
      nfqueue.inbound-hook = "input"
      nfqueue.backend = "nft"
@@ -52,6 +54,8 @@ test("every key reaches the configuration", () => {
      interface = "eth0"
      gateway = "FE80:0::1"
      preference = 3
+     weight = 60
+     transient = true
      [[uplink]]
      interface = "wlan0"
      exclude = true`,
@@ -67,9 +71,24 @@ test("every key reaches the configuration", () => {
     nfqueue: { inboundHook: "input", backend: "nft", queue: 7 },
     temporaryLocators: true,
     uplinks: [
-      { interface: "eth0", gateway: "fe80::1", preference: 3, exclude: false },
-      { interface: "wlan0", gateway: undefined, preference: undefined, exclude: true },
+      {
+        interface: "eth0",
+        gateway: "fe80::1",
+        preference: 3,
+        weight: 60,
+        transient: true,
+        exclude: false,
+      },
+      {
+        interface: "wlan0",
+        gateway: undefined,
+        preference: undefined,
+        weight: 0,
+        transient: false,
+        exclude: true,
+      },
     ],
+    deliverAllIcmp: true,
     logLevel: "debug",
   });
 });
@@ -97,6 +116,17 @@ test.each([
     5,
     "uplink.preference: must",
   ],
+  [
+    '[[uplink]]\ninterface="a"\nweight=-1',
+    3,
+    "uplink.weight: must be a whole number from 0 to 255",
+  ],
+  [
+    '[[uplink]]\ninterface="a"\ntransient=1',
+    3,
+    "uplink.transient: must be true or false, but is 1",
+  ],
+  ['icmp-errors = "none"', 1, 'icmp-errors: must be one of "unsolved", "all", but is "none"'],
   ['[[uplink]]\ninterface="a"\ngateway="10.0.0.1"', 3, "uplink.gateway: must be an IPv6 address"],
   ['[[uplink]]\ninterface="a/b"', 2, "uplink.interface: must be the name of an interface"],
   ['[[uplink]]\ninterface="a"\n[[uplink]]\ninterface="a"', 4, "has an [[uplink]] already"],

@@ -15,12 +15,9 @@ afterEach(() => workshop.close());
 
 /** Two daemons with an ESTABLISHED context on A1 and B1, seen from the first. */
 async function establish() {
-  const [a, b] = await workshop.createPair();
-  a.plane.events.trigger(a.clock.now(), { local: A1, peer: B1 });
+  const { a, b, tag } = await workshop.establish();
   const client = new ControlClient(a.socket);
-  const { contexts } = await client.contexts();
-  const [context] = contexts;
-  if (context === undefined) throw new Error("no context");
+  const { context } = await client.context(tag);
   return { a, b, client, context };
 }
 
@@ -150,7 +147,9 @@ test("commands act on the context, and say why when they can't", async () => {
   );
   await expect(client.context("00")).rejects.toThrow("no context has this tag");
   await expect(client.context("xyz")).rejects.toThrow("1 to 12 hex digits");
-  await expect(client.open({ localUlid: "x", peerUlid: B1 })).rejects.toThrow("IPv6 addresses");
+  await expect(client.open({ localUlid: "x", peerUlid: B1 })).rejects.toThrow(
+    'localUlid: must be an IPv6 address, but is "x"',
+  );
   await client.open({ localUlid: A1, peerUlid: B1 });
   await expect(client.open({ localUlid: A1, peerUlid: B1 })).rejects.toThrow("already");
 });

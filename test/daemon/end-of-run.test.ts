@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ControlSocketError } from "../../src/daemon/control/server.ts";
+import { ControlSocketError } from "../../src/daemon/control/socket.ts";
 import { EndOfRun } from "../../src/daemon/end-of-run.ts";
 import { DataPlaneError } from "../../src/dataplane/dataplane.ts";
 

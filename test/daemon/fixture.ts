@@ -34,7 +34,7 @@ export interface TestDaemon {
 export const A1 = address("2001:db8:a1::a");
 export const A2 = address("2001:db8:a2::a");
 export const B1 = address("2001:db8:b1::b");
-const B2 = address("2001:db8:b2::b");
+export const B2 = address("2001:db8:b2::b");
 
 /** Uplinks up0, up1 … with one address each. */
 export function networkOf(...addresses: readonly string[]): HostNetwork {
@@ -51,8 +51,16 @@ export class Workshop {
   readonly #daemons: TestDaemon[] = [];
 
   /** @param name also seeds its random numbers */
-  create(name: string, network: HostNetwork, clock = new VirtualClock()): TestDaemon {
-    const config = parseConfig('security = "unverified"\nsend-timeout = 10', "test.toml");
+  create(
+    name: string,
+    network: HostNetwork,
+    clock = new VirtualClock(),
+    extraConfig = "",
+  ): TestDaemon {
+    const config = parseConfig(
+      `security = "unverified"\nsend-timeout = 10\n${extraConfig}`,
+      "test.toml",
+    );
     const plane = new FakePlane();
     const monitor = new FakeMonitor(network);
     const own = new FakeEntries();
@@ -78,15 +86,24 @@ export class Workshop {
   }
 
   /** Two daemons, started, whose control messages reach each other at once. */
-  async createPair(): Promise<readonly [TestDaemon, TestDaemon]> {
+  async createPair(configOfFirst = ""): Promise<readonly [TestDaemon, TestDaemon]> {
     const clock = new VirtualClock();
-    const a = this.create("a", networkOf(A1, A2), clock);
+    const a = this.create("a", networkOf(A1, A2), clock, configOfFirst);
     const b = this.create("b", networkOf(B1, B2), clock);
     await a.daemon.start(a.socket);
     await b.daemon.start(b.socket);
     connect(a, b);
     connect(b, a);
     return [a, b];
+  }
+
+  /** Two daemons with an ESTABLISHED context on A1 and B1, by its tag at the first. */
+  async establish(configOfFirst = "") {
+    const [a, b] = await this.createPair(configOfFirst);
+    a.plane.events.trigger(a.clock.now(), { local: A1, peer: B1 });
+    const tag = a.daemon.contexts()[0]?.localTag;
+    if (tag === undefined) throw new Error("no context");
+    return { a, b, tag };
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { LocalLocator } from "../../src/core/config.ts";
+import type { DaemonConfig } from "../../src/daemon/config/config.ts";
 import { Host } from "../../src/daemon/host/host.ts";
 import type { HostNetwork } from "../../src/daemon/host/network.ts";
 import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
@@ -17,7 +18,17 @@ import {
   defaultRoute as route,
 } from "./fakes.ts";
 
-const NO_CONFIG = { uplinks: [], temporaryLocators: false };
+const PLAIN_UPLINK = {
+  gateway: undefined,
+  preference: undefined,
+  weight: 0,
+  transient: false,
+  exclude: false,
+};
+const NO_CONFIG: Pick<DaemonConfig, "uplinks" | "temporaryLocators"> = {
+  uplinks: [],
+  temporaryLocators: false,
+};
 
 /** Two uplinks: eth1 with 2001:db8:1::a, eth2 with 2001:db8:2::a; and the loopback interface. */
 function twoUplinks(changes: Partial<HostNetwork> = {}): HostNetwork {
@@ -46,11 +57,11 @@ test("each interface with a default route is an uplink and gives its locators", 
 test("an interface without default route is none, unless the configuration names it", () => {
   const network = twoUplinks({ routes: [route(1)] });
   expect(locatorsOf(network)).toEqual(["2001:db8:1::a"]);
-  const uplink = { interface: "eth2", gateway: undefined, preference: 7, exclude: false };
+  const uplink = { ...PLAIN_UPLINK, interface: "eth2", preference: 7, weight: 30, transient: true };
   const named = findUplinks(network, { ...NO_CONFIG, uplinks: [uplink] });
   expect(localLocators(named)).toEqual([
-    { address: "2001:db8:1::a", preference: 100, operational: true },
-    { address: "2001:db8:2::a", preference: 7, operational: true },
+    { address: "2001:db8:1::a", preference: 100, weight: 0, transient: false, operational: true },
+    { address: "2001:db8:2::a", preference: 7, weight: 30, transient: true, operational: true },
   ]);
 });
 
@@ -58,12 +69,12 @@ test("the configured gateway goes before the default route's, else the best metr
   const network = twoUplinks({ routes: [{ ...route(2), link: 1 }, route(1, { metric: 100 })] });
   expect(findUplinks(network, NO_CONFIG)[0]?.gateway).toBe("fe80::1");
   const gateway = address("fe80::99");
-  const uplink = { interface: "eth1", gateway, preference: undefined, exclude: false };
+  const uplink = { ...PLAIN_UPLINK, interface: "eth1", gateway };
   expect(findUplinks(network, { ...NO_CONFIG, uplinks: [uplink] })[0]?.gateway).toBe("fe80::99");
 });
 
 test("an excluded interface is no uplink", () => {
-  const uplink = { interface: "eth1", gateway: undefined, preference: undefined, exclude: true };
+  const uplink = { ...PLAIN_UPLINK, interface: "eth1", exclude: true };
   expect(locatorsOf(twoUplinks(), { ...NO_CONFIG, uplinks: [uplink] })).toEqual(["2001:db8:2::a"]);
 });
 
@@ -152,11 +163,11 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true }));
 
-function createHost(): Host {
+function createHost(config = NO_CONFIG): Host {
   seen = [];
   warnings = [];
   return new Host(
-    NO_CONFIG,
+    config,
     { monitor, own, ulidFile: new UlidFile(directory, "boot-1") },
     {
       locatorsChanged: (locators) => seen.push([...locators]),
@@ -253,13 +264,15 @@ test("a context's ULID stands on the loopback interface until its last context g
   expect(own.ulidList).toEqual([]);
 });
 
-test("a ULID in use whose address is deleted stays listed, not operational", () => {
+test("a ULID in use whose address is deleted stays listed as it was, not operational", () => {
+  const uplink = { ...PLAIN_UPLINK, interface: "eth1", preference: 9, weight: 40, transient: true };
+  host = createHost({ ...NO_CONFIG, uplinks: [uplink] });
   host.start();
   host.hold(TAG_1, ULID);
   monitor.change(twoUplinks({ addresses: [addressOn(2, "2001:db8:2::a")] }));
   expect(host.locators).toEqual([
-    { address: "2001:db8:2::a", preference: 100, operational: true },
-    { address: ULID, preference: 100, operational: false },
+    { address: "2001:db8:2::a", preference: 100, weight: 0, transient: false, operational: true },
+    { address: ULID, preference: 9, weight: 40, transient: true, operational: false },
   ]);
   host.release(TAG_1);
   expect(host.locators.map((locator) => locator.address)).toEqual(["2001:db8:2::a"]);

@@ -6,6 +6,7 @@ import { type Duration, seconds } from "../../core/time.ts";
 import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
 import type { Address } from "../../wire/address.ts";
 import type { Warning } from "../api.ts";
+import { type Problem, problemOf } from "../validation.ts";
 import { KeyPositions } from "./positions.ts";
 import { CONFIG_SCHEMA, type ConfigFile } from "./schema.ts";
 
@@ -23,6 +24,8 @@ export interface DaemonConfig {
   /** Offer temporary addresses (RFC 8981) as locators too. */
   readonly temporaryLocators: boolean;
   readonly uplinks: readonly UplinkConfig[];
+  /** Applications get also the ICMPv6 errors that the shim acts on (RFC 5533 section 8). */
+  readonly deliverAllIcmp: boolean;
   readonly logLevel: "error" | "warn" | "info" | "debug" | "trace";
 }
 
@@ -39,6 +42,10 @@ export interface UplinkConfig {
   readonly gateway: Address | undefined;
   /** The paper's `pref`, 0 .. 255, lower is tried earlier; `undefined` for the default. */
   readonly preference: number | undefined;
+  /** Its share of the contexts among uplinks of one preference, as in DNS SRV: 0 .. 255. */
+  readonly weight: number;
+  /** Less stable than the others (RFC 5533 section 5.15.3). */
+  readonly transient: boolean;
   /** Never an uplink, whatever routes it has. */
   readonly exclude: boolean;
 }
@@ -81,27 +88,29 @@ export function parseConfig(source: string, file: string): DaemonConfig {
 
 /** What is allowed but deserves a word. */
 export function configWarnings(config: DaemonConfig): Warning[] {
-  const warnings: Warning[] = [];
-  if (config.sendTimeout < seconds(10)) {
-    const text =
-      `send-timeout is ${config.sendTimeout / 1000} s: RFC 5534 recommends at least 10 s, ` +
-      "and a slow path may look like a broken one";
-    warnings.push({ code: "short-send-timeout", text });
-  }
-  warnings.push(
-    config.security === "verified"
-      ? {
-          code: "no-verified-locators",
-          text:
-            "security is verified, and this version makes no HBA or CGA addresses: " +
-            "no extra locators are offered, because none can be proven",
-        }
-      : {
-          code: "unverified",
-          text: "security is unverified: peers' locators are believed without proof",
-        },
-  );
-  return warnings;
+  return [...sendTimeoutWarnings(config.sendTimeout), securityWarning(config.security)];
+}
+
+export function sendTimeoutWarnings(sendTimeout: Duration): Warning[] {
+  if (sendTimeout >= seconds(10)) return [];
+  const text =
+    `send-timeout is ${sendTimeout / 1000} s: RFC 5534 recommends at least 10 s, ` +
+    "and a slow path may look like a broken one";
+  return [{ code: "short-send-timeout", text }];
+}
+
+function securityWarning(security: SecurityMode): Warning {
+  return security === "verified"
+    ? {
+        code: "no-verified-locators",
+        text:
+          "security is verified, and this version makes no HBA or CGA addresses: " +
+          "no extra locators are offered, because none can be proven",
+      }
+    : {
+        code: "unverified",
+        text: "security is unverified: peers' locators are believed without proof",
+      };
 }
 
 function parseToml(source: string, file: string): unknown {
@@ -114,44 +123,6 @@ function parseToml(source: string, file: string): unknown {
       cause: error,
     });
   }
-}
-
-interface Problem {
-  readonly path: readonly (string | number)[];
-  readonly text: string;
-}
-
-function problemOf(issue: v.BaseIssue<unknown>): Problem {
-  const path = (issue.path ?? []).map((item) => item.key as string | number);
-  if (issue.type !== "strict_object") return { path, text: `${issue.message}${received(issue)}` };
-  if (issue.expected === "never") return { path, text: `unknown key${knownKeys(path)}` };
-  if (issue.received === "undefined") return { path, text: "this key is required" };
-  return { path, text: `must be a table${received(issue)}` };
-}
-
-function received(issue: v.BaseIssue<unknown>): string {
-  return typeof issue.input === "object" ? "" : `, but is ${JSON.stringify(issue.input)}`;
-}
-
-/** The keys that may stand beside the unknown one. */
-function knownKeys(path: readonly (string | number)[]): string {
-  const parent = path.slice(0, -1).filter((key) => typeof key === "string");
-  let schema: unknown = CONFIG_SCHEMA;
-  for (const key of parent) schema = unwrap((schema as SchemaShape).entries?.[key]);
-  const { entries } = schema as SchemaShape;
-  return entries === undefined ? "" : `; known here: ${Object.keys(entries).join(", ")}`;
-}
-
-interface SchemaShape {
-  readonly entries?: Record<string, unknown>;
-  readonly wrapped?: unknown;
-  readonly item?: unknown;
-}
-
-function unwrap(schema: unknown): unknown {
-  const { wrapped, item } = schema as SchemaShape;
-  if (wrapped !== undefined) return unwrap(wrapped);
-  return item ?? schema;
 }
 
 function repeatedInterfaces(config: ConfigFile): Problem[] {
@@ -194,8 +165,11 @@ function fromFile(file: ConfigFile): DaemonConfig {
       interface: uplink.interface,
       gateway: uplink.gateway,
       preference: uplink.preference,
+      weight: uplink.weight,
+      transient: uplink.transient,
       exclude: uplink.exclude,
     })),
+    deliverAllIcmp: file["icmp-errors"] === "all",
     logLevel: file.log.level,
   };
 }

@@ -1,29 +1,18 @@
 import * as v from "valibot";
 import { CONTEXT_IDLE_TIMEOUT, MAX_CONTEXTS } from "../../core/defaults.ts";
-import { parseAddress } from "../../wire/address.ts";
+import { integer, ipv6Address, sendTimeoutSeconds, strict } from "../validation.ts";
 
 /**
  * What may stand in the configuration file: keys as the user writes them, ranges, defaults.
  * packaging/config.toml documents every key for the user; a test compares the two.
  */
 
-/** What a user reads behind "file:line: key:" when a value does not fit. */
-function integer(minimum: number, maximum: number, unit = "") {
-  const range = `must be a whole number from ${minimum} to ${maximum}${unit && ` ${unit}`}`;
-  return v.pipe(
-    v.number(range),
-    v.integer(range),
-    v.minValue(minimum, range),
-    v.maxValue(maximum, range),
-  );
-}
-
 function choice<const Options extends readonly string[]>(options: Options) {
   return v.picklist(options, `must be one of ${options.map((o) => `"${o}"`).join(", ")}`);
 }
 
-function table<Entries extends v.ObjectEntries>(entries: Entries) {
-  return v.strictObject(entries);
+function table<const Entries extends v.ObjectEntries>(entries: Entries) {
+  return strict(entries, "a table");
 }
 
 const flag = v.boolean("must be true or false");
@@ -34,28 +23,25 @@ const interfaceName = v.pipe(
   v.regex(/^[^\s/]{1,15}$/, "must be the name of an interface, 1 to 15 characters"),
 );
 
-const gateway = v.pipe(
-  v.string("must be an IPv6 address in quotes"),
-  v.check((text) => parseAddress(text) !== undefined, "must be an IPv6 address"),
-  v.transform((text) => parseAddress(text)),
-);
-
 const uplink = table({
   interface: interfaceName,
-  gateway: v.optional(gateway),
+  gateway: v.optional(ipv6Address),
   preference: v.optional(integer(0, 255)),
+  weight: v.optional(integer(0, 255), 0),
+  transient: v.optional(flag, false),
   exclude: v.optional(flag, false),
 });
 
 export const CONFIG_SCHEMA = table({
   security: v.optional(choice(["verified", "unverified"]), "verified"),
   dataplane: v.optional(choice(["auto", "nfqueue"]), "auto"),
-  "send-timeout": v.optional(integer(1, 100, "(seconds)"), 15),
+  "send-timeout": v.optional(sendTimeoutSeconds, 15),
   "context-idle-timeout": v.optional(
     integer(300, 604_800, "(seconds)"),
     CONTEXT_IDLE_TIMEOUT / 1000,
   ),
   "max-contexts": v.optional(integer(1, 1_000_000), MAX_CONTEXTS),
+  "icmp-errors": v.optional(choice(["unsolved", "all"]), "unsolved"),
   trigger: v.optional(
     table({
       packets: v.optional(integer(1, 1_000_000), 50),

@@ -1,7 +1,8 @@
-import type { AddressPair, ContextEvent } from "../../core/output.ts";
+import type { ContextEvent } from "../../core/output.ts";
 import { formatTag } from "../../wire/tag.ts";
-import type { LocatorPairStatus, MonitorEvent } from "../api.ts";
+import type { MonitorEvent } from "../api.ts";
 import { type Clock, inSeconds, isoTime } from "../clock.ts";
+import { locatorPair } from "./report.ts";
 
 export interface Subscription {
   /** Control messages too. */
@@ -44,22 +45,33 @@ export class EventHub {
   }
 }
 
-/** The endpoint's event in the form of the control API. */
-export function monitorEvent(event: ContextEvent, clock: Clock): MonitorEvent {
+/**
+ * The endpoint's event in the form of the control API.
+ * @param forkedInstance of its context; only "established" says it
+ */
+export function monitorEvent(
+  event: ContextEvent,
+  forkedInstance: number,
+  clock: Clock,
+): MonitorEvent {
   return {
     time: isoTime(clock, event.at),
     event: event.event,
     context: formatTag(event.tag),
     localUlid: event.ulids.local,
     peerUlid: event.ulids.peer,
-    ...eventDetails(event, clock),
+    ...eventDetails(event, forkedInstance, clock),
   } as MonitorEvent;
 }
 
-function eventDetails(event: ContextEvent, clock: Clock): object {
+function eventDetails(event: ContextEvent, forkedInstance: number, clock: Clock): object {
   switch (event.event) {
     case "established":
-      return { peerTag: formatTag(event.peerTag), ...locatorPair(event.locators) };
+      return {
+        peerTag: formatTag(event.peerTag),
+        forkedInstance,
+        ...locatorPair(event.locators),
+      };
     case "failed":
       return { cause: event.cause, holdUntil: isoTime(clock, event.holdUntil) };
     case "exploring":
@@ -81,8 +93,4 @@ function eventDetails(event: ContextEvent, clock: Clock): object {
     case "peer-locators-changed":
       return { locators: event.locators };
   }
-}
-
-function locatorPair(pair: AddressPair): LocatorPairStatus {
-  return { localLocator: pair.local, peerLocator: pair.peer };
 }

@@ -1,10 +1,17 @@
 import type { LocalLocator } from "../../core/config.ts";
+import type { AddressPair } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
 import type { TrafficSnapshot } from "../../core/traffic.ts";
 import type { ContextView } from "../../core/view.ts";
 import type { Address } from "../../wire/address.ts";
 import { formatTag } from "../../wire/tag.ts";
-import type { ContextStatus, HostLocator, StatusReply, UplinkStatus } from "../api.ts";
+import type {
+  ContextStatus,
+  HostLocator,
+  LocatorPairStatus,
+  StatusReply,
+  UplinkStatus,
+} from "../api.ts";
 import { type Clock, inSeconds, isoTime } from "../clock.ts";
 import type { Uplink } from "../host/uplinks.ts";
 
@@ -23,9 +30,11 @@ export function contextStatus(
     peerUlid: view.ulids.peer,
     localLocator: view.locators.local,
     peerLocator: view.locators.peer,
+    preferred: view.preferred === undefined ? null : locatorPair(view.preferred),
     localTag: formatTag(view.tag),
     peerTag: view.peerTag === undefined ? null : formatTag(view.peerTag),
     forkedInstance: view.forkedInstance,
+    selector: view.selector ?? null,
     initiator: view.initiator,
     localLocators: view.localLocators,
     peerLocators: view.peerLocators.map((locator) => ({
@@ -48,6 +57,10 @@ export function contextStatus(
     keepalivesReceived: view.keepalivesReceived,
     next: nextStep(view, clock),
   };
+}
+
+export function locatorPair(pair: AddressPair): LocatorPairStatus {
+  return { localLocator: pair.local, peerLocator: pair.peer };
 }
 
 function nextStep(view: ContextView, clock: Clock): ContextStatus["next"] {
@@ -78,6 +91,8 @@ export function uplinkStatus(uplink: Uplink): UplinkStatus {
     problem: uplink.problem ?? null,
     gateway: uplink.gateway ?? null,
     preference: uplink.preference,
+    weight: uplink.weight,
+    transient: uplink.transient,
     locators: uplink.locators.map((locator) => locator.address),
   };
 }
@@ -94,6 +109,8 @@ export function hostLocators(
       interface: uplink.interface,
       gateway: uplink.gateway ?? null,
       preference: uplink.preference,
+      weight: uplink.weight,
+      transient: uplink.transient,
       operational,
       problem: problem ?? null,
       ...countUsers(views, address),
@@ -101,11 +118,13 @@ export function hostLocators(
   );
   const gone = locators
     .filter(({ address }) => !present.some((row) => row.address === address))
-    .map(({ address, preference }) => ({
+    .map(({ address, preference, weight = 0, transient = false }) => ({
       address,
       interface: null,
       gateway: null,
       preference,
+      weight,
+      transient,
       operational: false,
       problem: "no uplink has this address any more",
       ...countUsers(views, address),

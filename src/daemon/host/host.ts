@@ -131,12 +131,16 @@ export class Host {
   #withHeldUlids(present: readonly LocalLocator[]): LocalLocator[] {
     const gone = this.#ulids.held
       .filter((ulid) => !present.some((locator) => locator.address === ulid))
-      .map((address) => ({ address, preference: this.#preference(address), operational: false }));
+      .map((ulid) => ({ ...this.#lastKnown(ulid), operational: false }));
     return [...present, ...gone];
   }
 
-  #preference(address: Address): number {
-    const before = this.#locators.find((locator) => locator.address === address);
-    return before?.preference ?? DEFAULT_PREFERENCE;
+  #lastKnown(address: Address): Omit<LocalLocator, "operational"> {
+    return (
+      this.#locators.find((locator) => locator.address === address) ?? {
+        address,
+        preference: DEFAULT_PREFERENCE,
+      }
+    );
   }
 }

@@ -19,6 +19,9 @@ export interface Uplink {
   /** `undefined` while there is none. */
   readonly gateway: Address | undefined;
   readonly preference: number;
+  /** See {@link LocalLocator}. */
+  readonly weight: number;
+  readonly transient: boolean;
   readonly locators: readonly UplinkLocator[];
   /** Why nothing can leave here; `undefined` when it works. */
   readonly problem: string | undefined;
@@ -62,6 +65,8 @@ export function findUplinks(
       link: link.index,
       gateway: settings?.gateway ?? route?.gateway,
       preference: settings?.preference ?? DEFAULT_PREFERENCE,
+      weight: settings?.weight ?? 0,
+      transient: settings?.transient ?? false,
       locators: offered.map((address) => uplinkLocator(address, problem)),
       problem: problem ?? (offered.length === 0 ? "no global address" : undefined),
     };
@@ -71,10 +76,10 @@ export function findUplinks(
 /** What the endpoint is told: the uplinks' locators, an address on two interfaces once. */
 export function localLocators(uplinks: readonly Uplink[]): LocalLocator[] {
   const locators = new Map<Address, LocalLocator>();
-  for (const uplink of uplinks) {
-    for (const { address, operational } of uplink.locators) {
+  for (const { preference, weight, transient, locators: offered } of uplinks) {
+    for (const { address, operational } of offered) {
       if (locators.get(address)?.operational) continue;
-      locators.set(address, { address, preference: uplink.preference, operational });
+      locators.set(address, { address, preference, weight, transient, operational });
     }
   }
   return [...locators.values()];

@@ -1,0 +1,123 @@
+import * as v from "valibot";
+import type { AddressPair } from "../../core/output.ts";
+import { type Duration, seconds } from "../../core/time.ts";
+import { parseAddressPrefix } from "../../wire/prefix.ts";
+import { parseTag } from "../../wire/tag.ts";
+import { integer, ipv6Address, problemOf, sendTimeoutSeconds, strict } from "../validation.ts";
+import type { ForkOrder } from "./forks.ts";
+import { RequestError } from "./http.ts";
+
+/** The bodies of the control API's requests (../api.ts), checked and as values of the core. */
+
+function object<const Entries extends v.ObjectEntries>(entries: Entries) {
+  return strict(entries, "an object");
+}
+
+const prefix = v.pipe(
+  v.string('must be an IPv6 prefix such as "2001:db8::/32"'),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const parsed = parseAddressPrefix(dataset.value);
+    if (parsed !== undefined) return parsed;
+    addIssue({ message: 'must be an IPv6 prefix such as "2001:db8::/32", no bit set beyond it' });
+    return NEVER;
+  }),
+);
+
+const tag = v.pipe(
+  v.string("must be a context tag in quotes"),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const parsed = parseTag(dataset.value);
+    if (parsed !== undefined) return parsed;
+    addIssue({ message: "must be a context tag, 1 to 12 hex digits" });
+    return NEVER;
+  }),
+);
+
+const port = integer(0, 65_535);
+const ports = v.pipe(
+  object({ first: port, last: port }),
+  v.check(({ first, last }) => first <= last, "first must not be greater than last"),
+);
+
+const bits = integer(0, 0xffff_ffff);
+const mark = v.pipe(
+  object({ value: bits, mask: bits }),
+  v.check(
+    ({ value, mask }) => (value & ~mask) === 0,
+    "value must have no bit that mask has not, or no packet could have it",
+  ),
+);
+
+/** TCP, UDP, DCCP, SCTP and UDP-Lite. */
+const PROTOCOLS_WITH_PORTS = [6, 17, 33, 132, 136];
+
+const selector = v.pipe(
+  object({
+    localPrefix: v.optional(prefix),
+    peerPrefix: v.optional(prefix),
+    protocol: v.exactOptional(integer(0, 255)),
+    localPorts: v.exactOptional(ports),
+    peerPorts: v.exactOptional(ports),
+    dscp: v.exactOptional(integer(0, 63)),
+    mark: v.exactOptional(mark),
+  }),
+  v.check(
+    ({ protocol, localPorts, peerPorts }) =>
+      protocol === undefined ||
+      (localPorts ?? peerPorts) === undefined ||
+      PROTOCOLS_WITH_PORTS.includes(protocol),
+    `ports go with the protocols ${PROTOCOLS_WITH_PORTS.join(", ")} only`,
+  ),
+);
+
+const locatorPair = object({ localLocator: ipv6Address, peerLocator: ipv6Address });
+
+const FORK = object({
+  selector,
+  context: v.optional(tag),
+  locators: v.optional(locatorPair),
+});
+const OPEN = object({ localUlid: ipv6Address, peerUlid: ipv6Address });
+const SEND_TIMEOUT = object({ sendTimeout: sendTimeoutSeconds });
+
+/** Each of these throws a {@link RequestError} that names every field that does not fit. */
+
+export function readFork(body: unknown): ForkOrder {
+  const { selector, context, locators } = check(FORK, body);
+  const { localPrefix, peerPrefix, ...flow } = selector;
+  return {
+    flow,
+    localPrefix,
+    peerPrefix,
+    context,
+    preferred: locators && pairOf(locators),
+  };
+}
+
+/** `{}` prefers none. */
+export function readPrefer(body: unknown): AddressPair | undefined {
+  if (v.is(object({}), body)) return undefined;
+  return pairOf(check(locatorPair, body));
+}
+
+export function readOpen(body: unknown): AddressPair {
+  const { localUlid, peerUlid } = check(OPEN, body);
+  return { local: localUlid, peer: peerUlid };
+}
+
+export function readSendTimeout(body: unknown): Duration {
+  return seconds(check(SEND_TIMEOUT, body).sendTimeout);
+}
+
+function pairOf({ localLocator, peerLocator }: v.InferOutput<typeof locatorPair>): AddressPair {
+  return { local: localLocator, peer: peerLocator };
+}
+
+function check<Schema extends v.GenericSchema>(schema: Schema, body: unknown) {
+  const result = v.safeParse(schema, body, { abortPipeEarly: true });
+  if (result.success) return result.output;
+  const lines = result.issues.map(problemOf).map(({ path, text }) => {
+    return `${path.length === 0 ? "the request" : path.join(".")}: ${text}`;
+  });
+  throw new RequestError(400, lines.join("\n"));
+}

@@ -1,0 +1,133 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Result } from "../../wire/result.ts";
+import { type ContextTag, parseTag } from "../../wire/tag.ts";
+import type { ContextReply, DoneReply, ForksReply, SendTimeoutReply } from "../api.ts";
+import { inSeconds } from "../clock.ts";
+import { RequestError, readJson, reply } from "./http.ts";
+import { readFork, readOpen, readPrefer, readSendTimeout } from "./requests.ts";
+import type { ControlService } from "./service.ts";
+
+/** A reply without what every reply has in common. */
+type Body<Reply> = Omit<Reply, "schemaVersion">;
+
+const DONE: Body<DoneReply> = { done: true };
+
+/** A subscriber that reads this much too slowly is cut off rather than kept in memory. */
+const BACKLOG_LIMIT = 4 * 1024 * 1024;
+
+/** The paths of the control API (../api.ts). */
+export class Routes {
+  readonly #service: ControlService;
+
+  constructor(service: ControlService) {
+    this.#service = service;
+  }
+
+  /** @throws RequestError for what the client did wrong, before anything is sent */
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://localhost");
+    const [version, resource, tag, command, ...rest] = url.pathname.split("/").slice(1);
+    if (version !== "v1" || rest.length > 0) throw new RequestError(404, "no such path");
+    if (tag !== undefined) {
+      if (resource !== "contexts") throw new RequestError(404, "no such path");
+      const route = `${request.method} ${command ?? ""}`;
+      return reply(response, 200, await this.#answerContext(route, tagIn(tag), request));
+    }
+    const route = `${request.method} ${resource}`;
+    if (route === "GET events") {
+      return this.#stream(response, url.searchParams.get("messages") === "1");
+    }
+    reply(response, 200, await this.#answerHost(route, request));
+  }
+
+  async #answerHost(route: string, request: IncomingMessage): Promise<object> {
+    const service = this.#service;
+    switch (route) {
+      case "GET status":
+        return service.status();
+      case "GET contexts":
+        return { contexts: service.contexts() };
+      case "GET locators":
+        return { locators: service.locators() };
+      case "POST contexts":
+        return doneIf(
+          service.open(readOpen(await readJson(request))),
+          "there is a context for this pair already, or a hold-down",
+        );
+      case "POST forks":
+        return this.#fork(await readJson(request));
+      case "POST send-timeout":
+        return this.#setSendTimeout(await readJson(request));
+      default:
+        throw new RequestError(404, "no such path");
+    }
+  }
+
+  async #answerContext(route: string, tag: ContextTag, request: IncomingMessage): Promise<object> {
+    const service = this.#service;
+    const context = this.#existing(tag);
+    switch (route) {
+      case "GET ":
+        return { context } satisfies Body<ContextReply>;
+      case "POST explore":
+        return doneIf(service.explore(tag), "the context is not in the state Operational");
+      case "POST close":
+        return doneIf(service.close(tag), "the context cannot be closed now");
+      case "POST prefer":
+        allowed(service.prefer(tag, readPrefer(await readJson(request))));
+        return DONE;
+      default:
+        throw new RequestError(404, "no such path");
+    }
+  }
+
+  #existing(tag: ContextTag) {
+    const context = this.#service.context(tag);
+    if (context === undefined) throw new RequestError(404, "no context has this tag");
+    return context;
+  }
+
+  #fork(body: unknown): Body<ForksReply> {
+    const order = readFork(body);
+    if (order.context !== undefined) this.#existing(order.context);
+    return { forks: allowed(this.#service.fork(order)) };
+  }
+
+  #setSendTimeout(body: unknown): Body<SendTimeoutReply> {
+    const sendTimeout = readSendTimeout(body);
+    const warnings = this.#service.setSendTimeout(sendTimeout);
+    return { sendTimeout: inSeconds(sendTimeout), warnings };
+  }
+
+  #stream(response: ServerResponse, messages: boolean): void {
+    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    response.flushHeaders();
+    const unsubscribe = this.#service.events.subscribe({
+      messages,
+      receive: (event) => {
+        response.write(`${JSON.stringify(event)}\n`);
+        if (response.writableLength > BACKLOG_LIMIT) response.destroy();
+      },
+      end: () => response.end(),
+    });
+    response.on("close", unsubscribe);
+  }
+}
+
+/** @throws RequestError 409, when the state forbade it */
+function doneIf(done: boolean, otherwise: string): Body<DoneReply> {
+  if (done) return DONE;
+  throw new RequestError(409, otherwise);
+}
+
+/** @throws RequestError 409, when the state forbade it */
+function allowed<Value>(result: Result<Value, string>): Value {
+  if (result.ok) return result.value;
+  throw new RequestError(409, result.error);
+}
+
+function tagIn(text: string): ContextTag {
+  const tag = parseTag(text);
+  if (tag === undefined) throw new RequestError(400, "a context tag is 1 to 12 hex digits");
+  return tag;
+}

@@ -1,0 +1,26 @@
+import type { AddressPair } from "../../core/output.ts";
+import type { Duration } from "../../core/time.ts";
+import type { Result } from "../../wire/result.ts";
+import type { ContextTag } from "../../wire/tag.ts";
+import type { ContextStatus, Fork, HostLocator, StatusReply, Warning } from "../api.ts";
+import type { EventHub } from "./events.ts";
+import type { ForkOrder } from "./forks.ts";
+
+/** What the control API can ask of the daemon. */
+export interface ControlService {
+  status(): Omit<StatusReply, "schemaVersion">;
+  contexts(): ContextStatus[];
+  context(tag: ContextTag): ContextStatus | undefined;
+  locators(): HostLocator[];
+  /** False when the state forbids it. */
+  open(ulids: AddressPair): boolean;
+  explore(tag: ContextTag): boolean;
+  close(tag: ContextTag): boolean;
+  /** At least one fork, or why there is none. */
+  fork(order: ForkOrder): Result<Fork[], string>;
+  /** `undefined` prefers none. */
+  prefer(tag: ContextTag, pair: AddressPair | undefined): Result<true, string>;
+  /** What deserves a word about it. */
+  setSendTimeout(sendTimeout: Duration): Warning[];
+  readonly events: EventHub;
+}
