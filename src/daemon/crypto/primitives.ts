@@ -1,7 +1,7 @@
-import { createHash, createPublicKey, verify } from "node:crypto";
+import { createPublicKey, hash, verify } from "node:crypto";
 import type { IdentityPrimitives, Sha1, VerifyRsaSha1 } from "../../identity/primitives.ts";
 
-export const sha1: Sha1 = (data) => createHash("sha1").update(data).digest();
+export const sha1: Sha1 = (data) => hash("sha1", data, "buffer");
 
 /**
  * OpenSSL throws for keys that have the form of an RSA key and are none; to the verifier they

@@ -26,7 +26,7 @@ const WORKER = new URL("../../../dist/daemon/crypto/search-worker.js", import.me
 
 /**
  * The first modifier from `start.modifier` on that fits `sec`: the same whatever the number of
- * threads. Takes a tenth of a second for Sec 1, and an hour or so for Sec 2.
+ * threads. Takes a tenth of a second for Sec 1, and an hour or two of two processors for Sec 2.
  */
 export async function findModifier(
   sec: Sec,
