@@ -26,6 +26,7 @@ export async function runPlaneHost(task: PlaneTask): Promise<void> {
   const plane = new NfqueueDataPlane({
     trigger: { packets: 50, age: undefined },
     inboundHook: "prerouting",
+    withholdErrors: true,
     backend: "auto",
     queue: 14_000,
     warn,

@@ -23,6 +23,8 @@ export interface EndpointConfig {
   readonly sendTimeout: Duration;
   /** A context without payload for this long is removed; at least 5 minutes (RFC 5533 section 9). */
   readonly contextIdleTimeout: Duration;
+  /** Applications get the ICMPv6 errors that the shim acts on, too (RFC 5533 section 8). */
+  readonly deliverAllIcmp?: boolean;
   /** Contexts at most, those under establishment included. */
   readonly maxContexts: number;
   readonly random: RandomSource;

@@ -323,7 +323,9 @@ export class Endpoint {
     if (context === undefined) return;
     // Section 10.5 says R2 here, and means I2 or I2bis (decision 5).
     this.#handshake.handleTaggedPacket(now, context);
-    if (context.state !== "I1-SENT") this.#updates.handleAcknowledgement(context, message);
+    if (context.state !== "I1-SENT") {
+      this.#updates.handleAcknowledgement(now, context, message);
+    }
     this.#shim.contexts.reschedule(context);
   }
 

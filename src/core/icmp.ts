@@ -1,4 +1,5 @@
 import { addressFromBytes } from "../wire/address.ts";
+import { concernsPath } from "../wire/icmp6.ts";
 import { decodePayloadHeader } from "../wire/payload-header.ts";
 import type { Context } from "./context.ts";
 import type { ContextTable } from "./context-table.ts";
@@ -24,9 +25,6 @@ export function findRefusedI1(bytes: Uint8Array, contexts: ContextTable): Contex
   return samePair(sent, context.exchangePair) ? context : undefined;
 }
 
-const DESTINATION_UNREACHABLE = 1;
-const TIME_EXCEEDED = 3;
-const PORT_UNREACHABLE = 4;
 const IPV6_HEADER = 40;
 const PAYLOAD_HEADER = 8;
 const SHIM6 = 140;
@@ -37,11 +35,10 @@ const SHIM6 = 140;
  * another pair doesn't cure name none: Packet Too Big, port unreachable, parameter problem.
  */
 export function findUndeliverable(bytes: Uint8Array, contexts: ContextTable): Context | undefined {
-  const [type, code] = bytes;
-  const curable =
-    (type === DESTINATION_UNREACHABLE && code !== PORT_UNREACHABLE) || type === TIME_EXCEEDED;
+  const [type = 0, code = 0] = bytes;
   const packet = bytes.subarray(ICMP_HEADER);
-  if (!curable || packet.length < IPV6_HEADER + PAYLOAD_HEADER) return undefined;
+  if (!concernsPath({ type, code }) || packet.length < IPV6_HEADER + PAYLOAD_HEADER)
+    return undefined;
   const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
   const context = packet[6] === SHIM6 ? byPeerTag(packet, contexts) : contexts.byUlids(sent, 0);
   return context !== undefined && samePair(context.locators, sent) ? context : undefined;

@@ -98,8 +98,12 @@ export class LocatorUpdates {
     this.#shim.report(now, context, { event: "peer-locators-changed", locators });
   }
 
-  /** RFC 5533 section 10.5. */
-  handleAcknowledgement(context: Context, { requestNonce }: UpdateAcknowledgement): void {
+  /** RFC 5533 section 10.5. What the peer knows now can serve from now on. */
+  handleAcknowledgement(
+    now: Instant,
+    context: Context,
+    { requestNonce }: UpdateAcknowledgement,
+  ): void {
     const { update } = context;
     if (update?.nonce !== requestNonce) return this.#shim.counters.add("drop-wrong-nonce");
     context.offer = update.offer;
@@ -107,6 +111,7 @@ export class LocatorUpdates {
     context.sendTimeout = update.sendTimeout;
     context.update = undefined;
     context.reachability?.handleControlTraffic("in");
+    context.reachability?.handleLocatorsChanged(now);
   }
 
   /**

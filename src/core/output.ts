@@ -48,6 +48,8 @@ export type Output =
   | { readonly type: "clear-mapping"; readonly tag: ContextTag }
   /** While on, each inbound payload is reported at once by `handleInboundPayload`. */
   | { readonly type: "watch"; readonly tag: ContextTag; readonly on: boolean }
+  /** While on, ICMPv6 errors that `concernsPath` are kept from the ULP: the shim acts on them. */
+  | { readonly type: "withhold-errors"; readonly tag: ContextTag; readonly on: boolean }
   /** Call `handleTraffic` with this context's snapshot. */
   | { readonly type: "read-traffic"; readonly tag: ContextTag }
   /** What went in `direction` so far is answered: `TrafficRecord.mark`. */

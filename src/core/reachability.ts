@@ -60,6 +60,8 @@ export class Reachability {
   #heardAt: Instant;
   #outage: Outage | undefined;
   #suspectedAt: Instant | undefined;
+  /** ICMPv6 errors are kept from the ULP. */
+  #withholding = false;
 
   probesSent = 0;
   probesReceived = 0;
@@ -77,6 +79,7 @@ export class Reachability {
   start(): void {
     const { locators, ulids, forkedInstance } = this.#context;
     if (forkedInstance !== 0 || !samePair(locators, ulids)) this.applyMapping();
+    this.#applyErrorPolicy();
     this.seekPreferred();
   }
 
@@ -132,6 +135,7 @@ export class Reachability {
 
   /** Ls(local), Ls(peer) or the state of a local locator has changed. */
   handleLocatorsChanged(now: Instant): void {
+    this.#applyErrorPolicy();
     if (this.#state !== "Operational") {
       this.#exploration.restart(this.#orderedPairs());
       this.#exploration.hasten(now);
@@ -331,6 +335,15 @@ export class Reachability {
     } else {
       this.#shim.emit({ type: "set-mapping", tag, mapping });
     }
+  }
+
+  /** Without another pair the shim can do nothing about an error: then it is the ULP's. */
+  #applyErrorPolicy(): void {
+    const { config } = this.#shim;
+    const on = config.deliverAllIcmp !== true && this.#locals.length * this.#peers.length > 1;
+    if (on === this.#withholding) return;
+    this.#withholding = on;
+    this.#shim.emit({ type: "withhold-errors", tag: this.#context.tag, on });
   }
 
   #sendProbe(now: Instant, { event, probe }: Occurrence): void {

@@ -134,6 +134,8 @@ export class Driver {
         return plane.clearMapping(output.tag);
       case "watch":
         return plane.watch(output.tag, output.on);
+      case "withhold-errors":
+        return plane.withholdErrors(output.tag, output.on);
       case "read-traffic":
         return this.#readTraffic(output.tag);
       case "mark-traffic":

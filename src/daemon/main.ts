@@ -60,6 +60,7 @@ function buildDaemon(
 ): Daemon {
   const plane = new NfqueueDataPlane({
     ...config.nfqueue,
+    withholdErrors: true,
     trigger: config.trigger,
     warn: (message) => log.warn(message),
   });

@@ -48,6 +48,12 @@ export interface DataPlane {
   /** While on, every inbound payload of the context raises `inboundPayload` at once. */
   watch(tag: ContextTag, on: boolean): void;
 
+  /**
+   * While on, the ULP gets no ICMPv6 error about the context's packets of the kinds that
+   * `concernsPath` names; `icmpError` is raised for every error all the same.
+   */
+  withholdErrors(tag: ContextTag, on: boolean): void;
+
   /** `undefined` when no such context was set. */
   traffic(tag: ContextTag): TrafficSnapshot | undefined;
   markTraffic(tag: ContextTag, direction: TrafficDirection): void;
@@ -69,7 +75,10 @@ export interface DataPlaneEvents {
   unknownTag(now: Instant, source: Address, destination: Address, tag: ContextTag): void;
   /** Payload of a watched context; `tagged` when it carried the payload extension header. */
   inboundPayload(now: Instant, tag: ContextTag, tagged: boolean): void;
-  /** An ICMPv6 error about something that we sent; `bytes` from the ICMPv6 header on. */
+  /**
+   * An ICMPv6 error about something that we sent, as it came in; `bytes` from the ICMPv6 header
+   * on.
+   */
   icmpError(now: Instant, source: Address, bytes: Uint8Array): void;
   /** The plane cannot go on; the daemon must stop with this error. */
   failed(error: Error): void;

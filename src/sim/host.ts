@@ -222,6 +222,9 @@ export class Host {
       case "watch":
         context.watched = output.on;
         return;
+      case "withhold-errors":
+        // There are no routers here that would send ICMPv6 errors.
+        return;
       case "read-traffic": {
         const { now } = this.#surroundings;
         return this.#endpoint.handleTraffic(now, output.tag, context.traffic.snapshot);
@@ -242,6 +245,12 @@ export interface HostOptions {
 type ContextOutput = Extract<
   Output,
   {
-    readonly type: "set-mapping" | "clear-mapping" | "watch" | "read-traffic" | "mark-traffic";
+    readonly type:
+      | "set-mapping"
+      | "clear-mapping"
+      | "watch"
+      | "withhold-errors"
+      | "read-traffic"
+      | "mark-traffic";
   }
 >;

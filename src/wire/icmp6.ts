@@ -21,6 +21,8 @@ export const ICMP_DESTINATION_UNREACHABLE = 1;
 export const ICMP_PACKET_TOO_BIG = 2;
 export const ICMP_TIME_EXCEEDED = 3;
 export const ICMP_PARAMETER_PROBLEM = 4;
+/** Code of a Destination Unreachable: the packet arrived, and nobody listens. */
+const ICMP_PORT_UNREACHABLE = 4;
 /** Code of a Parameter Problem: unrecognized Next Header type. */
 const ICMP_UNRECOGNIZED_NEXT_HEADER = 1;
 
@@ -38,6 +40,15 @@ export interface IcmpError {
   readonly parameter: number;
   /** As much of it as the error quotes; a view. */
   readonly packetInError: Uint8Array;
+}
+
+/**
+ * Whether another locator pair may cure what an error says (RFC 5533 section 8). Packet Too Big,
+ * port unreachable and most parameter problems are the ULP's.
+ */
+export function concernsPath({ type, code }: Pick<IcmpError, "type" | "code">): boolean {
+  if (type === ICMP_DESTINATION_UNREACHABLE) return code !== ICMP_PORT_UNREACHABLE;
+  return type === ICMP_TIME_EXCEEDED;
 }
 
 /** Reads an ICMPv6 error from its type on. The checksum is not verified. */
@@ -136,22 +147,23 @@ export function buildParameterProblem(
   return buildIcmpError(source, destination, fields, packetInError);
 }
 
-/** An IPv6 packet with an ICMPv6 error about a packet that carries the payload header. */
-export interface QuotedPayload {
+/** An IPv6 packet with an ICMPv6 error. */
+export interface FoundIcmpError {
   /** Of the ICMPv6 type, from the beginning of the packet. */
   readonly icmpOffset: number;
   readonly error: IcmpError;
+}
+
+/** One about a packet that carries the payload header. */
+export interface QuotedPayload extends FoundIcmpError {
   /** The tag of the peer to whom the packet in error went. */
   readonly tag: ContextTag;
   /** Of the payload header, from the beginning of the packet in error. */
   readonly headerOffset: number;
 }
 
-/**
- * Looks into a whole IPv6 packet for an ICMPv6 error about payload that left with the payload
- * header. The packet in error carries locators: ours as source, the peer's as destination.
- */
-export function findQuotedPayload(packet: Uint8Array): Result<QuotedPayload, PacketError> {
+/** Looks into a whole IPv6 packet for an ICMPv6 error. The checksum is not verified. */
+export function findIcmpError(packet: Uint8Array): Result<FoundIcmpError, PacketError> {
   const length = packetLength(packet);
   if (typeof length === "string") return failure(length);
   const chain = walkHeaders(packet);
@@ -159,19 +171,29 @@ export function findQuotedPayload(packet: Uint8Array): Result<QuotedPayload, Pac
   const { protocol, offset: icmpOffset, fragment } = chain.value;
   if (protocol !== PROTOCOL_ICMPV6 || fragment !== "none") return failure("not-icmp-error");
   const error = parseIcmpError(packet.subarray(icmpOffset, length));
-  if (!error.ok) return error;
-  const quoted = walkHeaders(error.value.packetInError);
+  return error.ok ? success({ icmpOffset, error: error.value }) : error;
+}
+
+/**
+ * Looks into a whole IPv6 packet for an ICMPv6 error about payload that left with the payload
+ * header. The packet in error carries locators: ours as source, the peer's as destination.
+ */
+export function findQuotedPayload(packet: Uint8Array): Result<QuotedPayload, PacketError> {
+  const found = findIcmpError(packet);
+  if (!found.ok) return found;
+  const { packetInError } = found.value.error;
+  const quoted = walkHeaders(packetInError);
   if (!quoted.ok) return quoted;
   const headerOffset = quoted.value.offset;
   if (quoted.value.protocol !== PROTOCOL_SHIM6 || quoted.value.fragment === "later") {
     return failure("no-payload-header");
   }
-  const header = decodePayloadHeader(error.value.packetInError.subarray(headerOffset));
+  const header = decodePayloadHeader(packetInError.subarray(headerOffset));
   if (!header.ok) {
     return failure(header.error.code === "truncated" ? "truncated" : "no-payload-header");
   }
   const tag = header.value.receiverContextTag;
-  return success({ icmpOffset, error: error.value, tag, headerOffset });
+  return success({ ...found.value, tag, headerOffset });
 }
 
 /**

@@ -126,4 +126,33 @@ describe("ICMPv6 errors (RFC 5533 section 8)", () => {
     deliver(a, icmpError([1, 3], [A2, B2], 140, payloadHeader(17, context?.peerTag ?? 0)));
     expect(explorations(a)).toEqual(["icmp-error"]);
   });
+
+  describe("are kept from the ULP", () => {
+    function withholding(host: Host): boolean[] {
+      return host.endpoint.contexts().map(({ tag }) => host.withholding.has(tag));
+    }
+
+    test("while there is another pair to try, and no longer", () => {
+      const { world, a } = established();
+      expect(withholding(a)).toEqual([true]);
+      const [first, second] = a.locators;
+      if (first === undefined || second === undefined) throw new Error("no locators");
+      a.setLocators([first]);
+      world.hosts[1]?.setLocators(world.hosts[1].locators.slice(0, 1));
+      world.run(seconds(1));
+      expect(withholding(a)).toEqual([false]);
+      a.setLocators([first, second]);
+      world.run(seconds(1));
+      expect(withholding(a)).toEqual([true]);
+    });
+
+    test("unless all are to be delivered", () => {
+      const world = new World();
+      const a = world.host(71, [A1, A2], { deliverAllIcmp: true });
+      world.host(72, [B1, B2]);
+      a.open(A1, B1);
+      world.run(seconds(1));
+      expect(withholding(a)).toEqual([false]);
+    });
+  });
 });

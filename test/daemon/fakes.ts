@@ -170,6 +170,10 @@ export class FakePlane implements DataPlane {
     this.calls.push(`watch ${on}`);
   }
 
+  withholdErrors(_tag: ContextTag, on: boolean): void {
+    this.calls.push(`withholdErrors ${on}`);
+  }
+
   traffic(tag: ContextTag): TrafficSnapshot | undefined {
     return this.records.get(tag)?.snapshot;
   }

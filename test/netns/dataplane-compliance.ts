@@ -320,6 +320,21 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
         await expect(ping.result()).rejects.toThrow("Time exceeded");
       });
 
+      test("ICMPv6 errors that the shim acts on are withheld from the application, and told", async () => {
+        const ping = (): Promise<string> =>
+          lab.a.run("ping", "-6", "-c1", "-W1", "-t1", "-I", lab.a.ulid, lab.b.ulid);
+        a.withholdErrors(TAG_OF_A, true);
+        atA.icmpErrors.length = 0;
+        await expect(ping()).rejects.not.toThrow("Time exceeded");
+        expect(atA.icmpErrors.length).toBeGreaterThan(0);
+        a.clearMapping(TAG_OF_A);
+        atA.icmpErrors.length = 0;
+        await expect(ping()).rejects.not.toThrow("Time exceeded");
+        expect(atA.icmpErrors.length).toBeGreaterThan(0);
+        a.withholdErrors(TAG_OF_A, false);
+        await expect(ping()).rejects.toThrow("Time exceeded");
+      });
+
       test("a smaller MTU on the way reaches TCP and UDP", async () => {
         const router = lab.router("isp2");
         const routes = ["2001:db8:2:a::/64 dev a", "2001:db8:2:b::/64 dev b"];

@@ -38,7 +38,15 @@ function createIn(host: LabHost, trigger: TriggerPolicy, settings: Settings = {}
   };
   const warn = (message: string): void => console.log(message);
   return new NfqueueDataPlane(
-    { trigger, queue: 14_000, backend: "auto", inboundHook: "prerouting", warn, ...options },
+    {
+      trigger,
+      queue: 14_000,
+      backend: "auto",
+      inboundHook: "prerouting",
+      withholdErrors: true,
+      warn,
+      ...options,
+    },
     system,
   );
 }
@@ -116,7 +124,7 @@ describe("the nfqueue plane", () => {
     });
     const before = await lab.a.state();
     for (const inboundHook of ["prerouting", "input"] as const) {
-      await nft.installRewriting({ queue: 14_000, inboundHook });
+      await nft.installRewriting({ queue: 14_000, inboundHook, withholdErrors: true });
       await nft.installObserving(14_000);
       await nft.changeMapped([mappings().a.ulids, mappings().a.locators], []);
       const set = await lab.a.run("nft", "list", "set", "ip6", "l3shim-rewrite", "mapped");
@@ -138,7 +146,7 @@ describe("the nfqueue plane", () => {
     };
     const a = createIn(lab.a, trigger);
     await a.open(new RecordedEvents());
-    await nft.installRewriting({ queue: 14_000, inboundHook: "prerouting" });
+    await nft.installRewriting({ queue: 14_000, inboundHook: "prerouting", withholdErrors: true });
     try {
       a.sendControl(lab.a.locator, lab.b.locator, Uint8Array.of(59, 0, 1, 0, 0, 0, 0, 0));
       a.setContext(TAG_OF_A, mappings().a.ulids);

@@ -23,10 +23,13 @@ export const SESSIONS: readonly Section[] = [
         "wire/icmp6 > gives the ULP the packet that it sent, from the same router, to its ULID",
         "netns/dataplane-compliance > an ICMPv6 error about a rewritten packet reaches the application",
       ),
-      notApplicable(
+      done(
         "SHOULD",
         "have a switch to deliver what the shim acts on too",
-        "it is always delivered",
+        "core/icmp > are kept from the ULP > unless all are to be delivered",
+        "core/icmp > are kept from the ULP > while there is another pair to try, and no longer",
+        "dataplane/nfqueue/rewriter > is dropped while they are withheld, about a rewritten packet",
+        "netns/dataplane-compliance > ICMPv6 errors that the shim acts on are withheld from the application, and told",
       ),
       done(
         "must",

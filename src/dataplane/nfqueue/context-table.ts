@@ -18,6 +18,8 @@ export interface PlaneContext {
   readonly traffic: TrafficRecord;
   readonly flows: TcpFlows;
   watched: boolean;
+  /** ICMPv6 errors that the shim acts on are kept from the ULP. */
+  withholding: boolean;
   /** `undefined` for the null mapping. */
   mapping: ActiveMapping | undefined;
 }
@@ -91,6 +93,7 @@ export class PlaneContextTable {
       traffic: new TrafficRecord(),
       flows: new TcpFlows(),
       watched: false,
+      withholding: false,
       mapping: undefined,
     };
     this.#byTag.set(tag, context);

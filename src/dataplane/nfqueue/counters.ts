@@ -6,6 +6,8 @@ const NAMES = [
   "passed-control",
   "passed-icmp-error",
   "translated-icmp-error",
+  /** Kept from the ULP because the shim acts on it. */
+  "withheld-icmp-error",
   "drop-unknown-tag",
   /** Outbound, and not to be rewritten: truncated, a jumbogram, odd extension headers. */
   "drop-outbound-malformed",

@@ -22,6 +22,8 @@ export interface HookSettings {
   readonly inboundHook: "prerouting" | "input";
   /** Number of the queue, and of the log group: 0 .. 65535. */
   readonly queue: number;
+  /** See {@link RewriteSettings.withholdErrors}. */
+  readonly withholdErrors: boolean;
 }
 
 /** Who gets what comes from the host. */
@@ -173,8 +175,8 @@ export class Hooks {
   }
 
   async #installRules(settings: HookSettings, system: PlaneSystem): Promise<void> {
-    const { backend, inboundHook, queue } = settings;
-    this.#rules = await installRules(backend, { group: queue, queue, inboundHook }, system.run);
+    const { backend, ...rules } = settings;
+    this.#rules = await installRules(backend, { group: rules.queue, ...rules }, system.run);
     this.#mapped = new MappedPairs(this.#rules, this.#handlers.failed);
   }
 }

@@ -131,6 +131,11 @@ export class NfqueueDataPlane implements DataPlane {
     if (context !== undefined) context.watched = on;
   }
 
+  withholdErrors(tag: ContextTag, on: boolean): void {
+    const context = this.#contexts.get(tag);
+    if (context !== undefined) context.withholding = on;
+  }
+
   traffic(tag: ContextTag): TrafficSnapshot | undefined {
     return this.#contexts.get(tag)?.traffic.snapshot;
   }

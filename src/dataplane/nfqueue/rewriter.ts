@@ -2,6 +2,8 @@ import type { Instant } from "../../core/time.ts";
 import type { QueuedPacket, Verdicts } from "../../linux/queue.ts";
 import { addressFromBytes } from "../../wire/address.ts";
 import {
+  concernsPath,
+  findIcmpError,
   findQuotedPayload,
   ICMP_PACKET_TOO_BIG,
   type QuotedPayload,
@@ -117,7 +119,7 @@ export class Rewriter {
   #inbound(now: Instant, queued: QueuedPacket, verdicts: Verdicts): void {
     const { id, payload: packet } = queued;
     if (packet[NEXT_HEADER_OFFSET] === PROTOCOL_ICMPV6) {
-      return this.#icmpError(id, packet, verdicts);
+      return this.#icmpError(now, queued, verdicts);
     }
     if (packet[NEXT_HEADER_OFFSET] !== PROTOCOL_FRAGMENT) {
       return this.#inboundShim6(now, queued, packet, verdicts);
@@ -197,21 +199,63 @@ export class Rewriter {
     }
   }
 
-  /** An error about a rewritten packet is shown to the ULP as one about its own packet. */
-  #icmpError(id: number, packet: Uint8Array, verdicts: Verdicts): void {
+  /**
+   * The shim hears of every error about its contexts as it came; the socket that reads ICMPv6
+   * gets what is left of it afterwards.
+   */
+  #icmpError(now: Instant, { id, payload: packet }: QueuedPacket, verdicts: Verdicts): void {
     const quoted = findQuotedPayload(packet);
-    const context = quoted.ok ? this.#findQuoted(quoted.value) : undefined;
+    if (quoted.ok) this.#rewrittenInError(now, id, packet, quoted.value, verdicts);
+    else this.#plainInError(now, id, packet, verdicts);
+  }
+
+  /** An error about a rewritten packet is shown to the ULP as one about its own packet. */
+  #rewrittenInError(
+    now: Instant,
+    id: number,
+    packet: Uint8Array,
+    quoted: QuotedPayload,
+    verdicts: Verdicts,
+  ): void {
+    const context = this.#findQuoted(quoted);
     const translated = context && translateIcmpError(packet, context.localUlid, context.peerUlid);
-    if (!quoted.ok || context?.mapping === undefined || !translated?.ok) {
+    if (context?.mapping === undefined || !translated?.ok) {
       this.#counters.add("passed-icmp-error");
       return verdicts.accept(id);
     }
-    const { type, parameter: mtu } = quoted.value.error;
+    const { type, parameter: mtu } = quoted.error;
     if (type === ICMP_PACKET_TOO_BIG && mtu >= MINIMUM_MTU) {
       context.mapping.pathMtu = Math.min(context.mapping.pathMtu, mtu);
     }
+    this.#raiseIcmpError(now, packet, quoted.icmpOffset);
+    if (context.withholding && concernsPath(quoted.error)) return this.#withhold(id, verdicts);
     this.#counters.add("translated-icmp-error");
     verdicts.replace(id, translated.value);
+  }
+
+  /** An error about a packet that left unchanged, in the null mapping. */
+  #plainInError(now: Instant, id: number, packet: Uint8Array, verdicts: Verdicts): void {
+    const found = findIcmpError(packet);
+    const sent = found.ok ? found.value.error.packetInError : new Uint8Array();
+    const context =
+      sent.length < IPV6_HEADER_LENGTH
+        ? undefined
+        : this.#contexts.byPair(sent, SOURCE_OFFSET, DESTINATION_OFFSET);
+    if (!found.ok || !context?.withholding || !concernsPath(found.value.error)) {
+      return verdicts.accept(id);
+    }
+    this.#raiseIcmpError(now, packet, found.value.icmpOffset);
+    this.#withhold(id, verdicts);
+  }
+
+  #raiseIcmpError(now: Instant, packet: Uint8Array, icmpOffset: number): void {
+    const source = addressFromBytes(packet, SOURCE_OFFSET);
+    this.#events.icmpError(now, source, packet.slice(icmpOffset));
+  }
+
+  #withhold(id: number, verdicts: Verdicts): void {
+    this.#counters.add("withheld-icmp-error");
+    verdicts.drop(id);
   }
 
   #findQuoted({ tag, error }: QuotedPayload): PlaneContext | undefined {

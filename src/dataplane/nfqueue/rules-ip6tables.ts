@@ -6,6 +6,7 @@ import {
   NOT_UNICAST,
   OBSERVED_BURST,
   OBSERVED_RATE,
+  PATH_ERRORS,
 } from "./rule-constants.ts";
 import type { RewriteSettings, RuleCommand } from "./rules.ts";
 import { LOCATOR_MARK } from "./ulid-routes.ts";
@@ -112,13 +113,14 @@ function observeScript(group: number): string[] {
  * Ordinary packets meet as few rules as can be: they are what costs. "bypass": with the daemon
  * gone nobody binds the queue, and packets pass as if not queued.
  */
-function rewriteScript({ queue, inboundHook }: RewriteSettings): string[] {
+function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings): string[] {
   const rewrite = `-j NFQUEUE --queue-num ${queue} --queue-bypass`;
   const payload = payloadChain(rewrite);
   const atInput = inboundHook === "input";
   return [
     "*raw",
     ...icmpErrorChain(rewrite),
+    ...(withholdErrors ? pathErrorRules(rewrite) : []),
     `-I PREROUTING -p ipv6-icmp ${COMMENT} -j ${ICMP_ERRORS}`,
     ...(atInput ? [] : [...payload, `-I PREROUTING -p 140 ${COMMENT} -j ${PAYLOAD}`]),
     "COMMIT",
@@ -153,6 +155,13 @@ function icmpErrorChain(rewrite: string): string[] {
   ];
 }
 
+/** Those of the loopback interface are the shim's own hints to TCP. */
+function pathErrorRules(rewrite: string): string[] {
+  const { unreachable, codes, timeExceeded } = PATH_ERRORS;
+  const types = [...codes.map((code) => `${unreachable}/${code}`), `${timeExceeded}`];
+  return types.map((type) => `-A ${ICMP_ERRORS} ! -i lo ${icmp(type)} ${LOCAL} ${rewrite}`);
+}
+
 /** Packets of mapped pairs, but for what concerns the link or is the shim's own. */
 function rewriteChain(rewrite: string): string[] {
   return [
@@ -163,7 +172,8 @@ function rewriteChain(rewrite: string): string[] {
   ];
 }
 
-function icmp(type: number): string {
+/** @param type a type, or type/code */
+function icmp(type: number | string): string {
   return `-p ipv6-icmp -m icmp6 --icmpv6-type ${type}`;
 }
 

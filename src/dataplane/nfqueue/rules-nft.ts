@@ -6,6 +6,7 @@ import {
   NOT_UNICAST,
   OBSERVED_BURST,
   OBSERVED_RATE,
+  PATH_ERRORS,
 } from "./rule-constants.ts";
 import type { RewriteSettings, RuleCommand } from "./rules.ts";
 import { LOCATOR_MARK } from "./ulid-routes.ts";
@@ -96,7 +97,7 @@ table ${OBSERVE_TABLE} {
  * the same in the packet in error (octet 90). "bypass": with the daemon gone nobody binds the
  * queue, and packets pass as if not queued.
  */
-function rewriteScript({ queue, inboundHook }: RewriteSettings): string {
+function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings): string {
   const rewrite = `queue num ${queue} bypass`;
   const errorTypes = `icmpv6 type { ${ICMP_ERROR_TYPES.join(", ")} }`;
   const payload = "meta l4proto 140 jump payload";
@@ -111,6 +112,7 @@ table ${REWRITE_TABLE} {
   chain icmp-errors {
     ${errorTypes} fib daddr type local @nh,432,8 140 @nh,720,1 1 ${rewrite}
     ${errorTypes} fib daddr type local @nh,432,8 { 0, 43, 60 } ${rewrite}
+    ${withholdErrors ? pathErrorRules(rewrite) : ""}
   }
   chain rewrite {
     meta l4proto 140 return
@@ -132,4 +134,14 @@ table ${REWRITE_TABLE} {
   }
 }
 `;
+}
+
+/** Those of the loopback interface are the shim's own hints to TCP. */
+function pathErrorRules(rewrite: string): string {
+  const { unreachable, codes, timeExceeded } = PATH_ERRORS;
+  const local = `iifname != "lo" fib daddr type local ${rewrite}`;
+  return [
+    `icmpv6 type ${unreachable} icmpv6 code { ${codes.join(", ")} } ${local}`,
+    `icmpv6 type ${timeExceeded} ${local}`,
+  ].join("\n    ");
 }

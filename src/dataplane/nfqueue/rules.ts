@@ -15,6 +15,8 @@ export interface RewriteSettings {
    * LOCAL_IN, which a stateful firewall does not survive.
    */
   readonly inboundHook: "prerouting" | "input";
+  /** ICMPv6 errors that the shim acts on go to the queue too, about whatever packets they are. */
+  readonly withholdErrors: boolean;
 }
 
 /**

@@ -142,6 +142,8 @@ export class Host {
   readonly records = new Map<ContextTag, TrafficRecord>();
   readonly mappings = new Map<ContextTag, Mapping>();
   readonly watched = new Set<ContextTag>();
+  /** Contexts whose ICMPv6 errors the ULP doesn't get. */
+  readonly withholding = new Set<ContextTag>();
   readonly armed: AddressPair[] = [];
   readonly #ulids = new Map<ContextTag, AddressPair>();
   readonly #defaults = new Set<ContextTag>();
@@ -255,6 +257,7 @@ export class Host {
         this.records.delete(output.tag);
         this.mappings.delete(output.tag);
         this.watched.delete(output.tag);
+        this.withholding.delete(output.tag);
         return;
       case "set-mapping":
         this.mappings.set(output.tag, output.mapping);
@@ -265,6 +268,10 @@ export class Host {
       case "watch":
         if (output.on) this.watched.add(output.tag);
         else this.watched.delete(output.tag);
+        return;
+      case "withhold-errors":
+        if (output.on) this.withholding.add(output.tag);
+        else this.withholding.delete(output.tag);
         return;
       case "read-traffic": {
         const record = this.records.get(output.tag);

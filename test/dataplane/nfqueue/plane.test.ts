@@ -39,6 +39,7 @@ describe("the nfqueue plane", () => {
         trigger: { packets: 2, age: undefined },
         backend: "nft",
         inboundHook: "prerouting",
+        withholdErrors: true,
         queue: 77,
         warn: (message) => warnings.push(message),
       },

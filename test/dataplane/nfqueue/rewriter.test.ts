@@ -315,6 +315,67 @@ describe("the rewriter", () => {
       expect(packet.subarray(48)).toEqual(expected);
     });
 
+    describe("that the shim acts on", () => {
+      const plainSegment = packetOf(ULIDS.local, ULIDS.peer, TCP, 1400);
+
+      function unreachable(code: number, quoted: Uint8Array, at = LOCATORS.local): Uint8Array {
+        const [source, destination] = [addressToBytes(ROUTER), addressToBytes(at)];
+        const message = buildIcmpError(
+          source,
+          destination,
+          { type: 1, code, parameter: 0 },
+          quoted,
+        );
+        return ipv6(source, destination, [upperLayer(ICMPV6, message)]);
+      }
+
+      function withhold(on: boolean): void {
+        const context = side.contexts.get(TAG);
+        if (context !== undefined) context.withholding = on;
+      }
+
+      test("is dropped while they are withheld, about a rewritten packet", () => {
+        side.map(TAG, MAPPING);
+        withhold(true);
+        const packet = unreachable(0, tagged(segment));
+        expect(side.handle(HOOK_PREROUTING, packet)).toEqual([{ verdict: "drop" }]);
+        // The shim hears of it as it came, with the locators.
+        expect(side.log.events).toEqual([["icmpError", ROUTER, packet.subarray(40)]]);
+        expect(side.counters.values["withheld-icmp-error"]).toBe(1);
+      });
+
+      test("is dropped while they are withheld, about an unchanged packet", () => {
+        side.contexts.set(TAG, ULIDS);
+        withhold(true);
+        const packet = unreachable(3, plainSegment, ULIDS.local);
+        expect(side.handle(HOOK_PREROUTING, packet)).toEqual([{ verdict: "drop" }]);
+        expect(side.log.events).toEqual([["icmpError", ROUTER, packet.subarray(40)]]);
+      });
+
+      test("passes when nothing is withheld, and is told all the same where it was translated", () => {
+        side.map(TAG, MAPPING);
+        const [rewritten] = side.handle(HOOK_PREROUTING, unreachable(0, tagged(segment)));
+        expect(rewritten?.verdict).toBe("replace");
+        expect(side.log.events).toHaveLength(1);
+        const plain = unreachable(0, plainSegment, ULIDS.local);
+        expect(side.handle(HOOK_PREROUTING, plain)).toEqual([{ verdict: "accept" }]);
+        // The ICMPv6 socket reads this one.
+        expect(side.log.events).toHaveLength(1);
+      });
+
+      test("port unreachable and Packet Too Big always pass", () => {
+        side.map(TAG, MAPPING);
+        withhold(true);
+        const verdicts = side.handle(
+          HOOK_PREROUTING,
+          unreachable(4, tagged(segment)),
+          packetTooBig(1400),
+          unreachable(4, plainSegment, ULIDS.local),
+        );
+        expect(verdicts.map(({ verdict }) => verdict)).toEqual(["replace", "replace", "accept"]);
+      });
+    });
+
     test("Packet Too Big lowers the path's MTU for what follows", () => {
       side.map(TAG, MAPPING);
       side.handle(HOOK_PREROUTING, packetTooBig(1400));

@@ -5,7 +5,12 @@ import { installRules, type RuleSettings } from "../../../src/dataplane/nfqueue/
 import { removalScript } from "../../../src/dataplane/nfqueue/rules-ip6tables.ts";
 import { LOCATORS, ULIDS } from "./support/fakes.ts";
 
-const SETTINGS: RuleSettings = { group: 14_000, queue: 14_000, inboundHook: "prerouting" };
+const SETTINGS: RuleSettings = {
+  group: 14_000,
+  queue: 14_000,
+  inboundHook: "prerouting",
+  withholdErrors: true,
+};
 
 interface Run {
   readonly command: string;
