@@ -158,6 +158,8 @@ export class ModelHost {
         if (context !== undefined) context.watched = output.on;
         return;
       }
+      case "withhold-errors":
+        return;
       case "read-traffic": {
         const traffic = this.plane.byTag(output.tag)?.traffic.snapshot;
         if (traffic) this.endpoint.handleTraffic(this.clock, output.tag, traffic);

@@ -19,6 +19,7 @@ const TAG_OF_B = contextTag(0x7edc_ba98_7654);
 const PING_LENGTH = 104;
 const FULL_MTU = 1500;
 const PROTOCOL_TCP = 6;
+const PROTOCOL_UDP = 17;
 
 /** What every data plane must do, shown on real packets between two hosts. */
 export function describeDataPlane(name: string, create: CreatePlane): void {
@@ -322,7 +323,7 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
 
       test("ICMPv6 errors that the shim acts on are withheld from the application, and told", async () => {
         const ping = (): Promise<string> =>
-          lab.a.run("ping", "-6", "-c1", "-W1", "-t1", "-I", lab.a.ulid, lab.b.ulid);
+          lab.a.start("ping", "-6", "-c1", "-W1", "-t1", "-I", lab.a.ulid, lab.b.ulid).result();
         a.withholdErrors(TAG_OF_A, true);
         atA.icmpErrors.length = 0;
         await expect(ping()).rejects.not.toThrow("Time exceeded");
@@ -360,6 +361,59 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
           await lab.a.ip6("route add default via 2001:db8:1:a::fe dev isp1 metric 1024");
           await lab.a.ip6("route add default via 2001:db8:1:a::fe dev isp1 table 100");
         }
+      });
+    });
+
+    describe("with a forked context", () => {
+      const forkOfA = contextTag(0x0aaa_0000_0001);
+      const forkOfB = contextTag(0x0bbb_0000_0001);
+
+      beforeEach(() => {
+        setContexts();
+        a.setContext(forkOfA, lab.pairs(lab.a).ulids, 7);
+        b.setContext(forkOfB, lab.pairs(lab.b).ulids, 7);
+        const selector = { protocol: PROTOCOL_UDP };
+        a.setMapping(forkOfA, { ...lab.pairs(lab.a), peerTag: forkOfB, selector });
+      });
+
+      async function untilSelected(): Promise<void> {
+        const start = a.traffic(forkOfA)?.packetsOut ?? 0;
+        for (let i = 0; i < 50; i++) {
+          await datagrams(100, 1);
+          if ((a.traffic(forkOfA)?.packetsOut ?? 0) > start) return;
+        }
+        throw new Error("the fork carries nothing");
+      }
+
+      test("what it selects takes the second path with its tag, all else the first without", async () => {
+        await untilSelected();
+        const all = "ip6 and not icmp6 or icmp6[0] == 128";
+        let second: Uint8Array[] = [];
+        const first = await lab.capture(lab.router("isp1"), "a", all, async () => {
+          second = await lab.capture(lab.router("isp2"), "a", all, async () => {
+            expect(await datagrams(500, 5)).toContain("intact");
+            expect(await lab.a.ping(lab.b, 3)).toBe(3);
+          });
+        });
+        expect(second.length).toBeGreaterThanOrEqual(5);
+        for (const packet of second) {
+          expect(packet[NEXT_HEADER_OFFSET]).toBe(PROTOCOL_SHIM6);
+          expect(findPayloadHeader(packet)).toMatchObject({ value: { tag: forkOfB } });
+        }
+        expect(first.filter((packet) => packet[NEXT_HEADER_OFFSET] === PROTOCOL_SHIM6)).toEqual([]);
+        expect(first.filter((packet) => packet[IPV6_HEADER_LENGTH] === 128).length).toBe(3);
+      });
+
+      test("each context counts its own", async () => {
+        await untilSelected();
+        const before = [a.traffic(forkOfA), a.traffic(TAG_OF_A), b.traffic(forkOfB)];
+        await datagrams(500, 4);
+        await lab.a.ping(lab.b, 3);
+        const grown = [a.traffic(forkOfA), a.traffic(TAG_OF_A), b.traffic(forkOfB)].map(
+          (now, i) => (now?.packetsOut ?? 0) - (before[i]?.packetsOut ?? 0),
+        );
+        expect(grown).toEqual([4, 3, 0]);
+        expect((b.traffic(forkOfB)?.packetsIn ?? 0) - (before[2]?.packetsIn ?? 0)).toBe(4);
       });
     });
 

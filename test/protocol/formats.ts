@@ -25,12 +25,33 @@ export const FORMATS: readonly Section[] = [
   },
   {
     rfc: 5533,
+    number: "4.2",
+    title: "Context Forking",
+    requirements: [
+      done(
+        "MAY",
+        "let an ULP split a ULID pair into contexts with locator pairs of their own",
+        "core/forks > what the fork selects leaves on its own pair, all else on the default's",
+        "netns/dataplane-compliance > what it selects takes the second path with its tag, all else the first without",
+      ),
+      chosen(
+        "must",
+        "fork for the sender's direction only",
+        "our decision: a fork keeps the payload header even between the ULIDs",
+        "core/forks > forking is for one direction; the peer may select for the other",
+        "core/forks > a fork keeps the payload header between the ULIDs, or it counted as the default's",
+      ),
+    ],
+  },
+  {
+    rfc: 5533,
     number: "5.1",
     title: "Common Shim6 Message Format",
     requirements: [
       done(
         "must",
         "keep control messages within 1280 octets",
+        "core/proofs > what doesn't fit into 1280 octets is left out, and the list still verifies",
         "core/updates > an Error for a message of 2 kB stays within 1280 octets",
       ),
     ],
