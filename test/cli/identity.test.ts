@@ -95,6 +95,7 @@ describe("hba generate", () => {
       [...PREFIX, "--extended-modifier", "30".repeat(47)],
       "48",
     ],
+    ["DER and more", [...PREFIX, "--extended-modifier", "30020500ff"], "5 octets"],
     ["two keys", [...PREFIX, "--key", "k", "--extended-modifier", "00"], "cannot be used with"],
   ])("with %s exits with 2 and says why", async (_, args, message) => {
     const { status, stderr } = await l3shim("hba", "generate", ...args);
@@ -285,6 +286,7 @@ describe("cga sign", () => {
     ["a generation of 33 bits", ["--generation", "4294967296", "--locator", "::1"], "32 bits"],
     ["both kinds of list", ["--generation", "1", "--locator-list", "00"], "cannot be used with"],
     ["an option that is cut", ["--locator-list", "0004003c"], "not a Locator List"],
+    ["an option of 2 octets", ["--locator-list", "0004"], "not a Locator List"],
     ["another option", ["--locator-list", "0002000400000000"], "not a Locator List"],
   ])("with %s exits with 2", async (_, list, message) => {
     const { status, stderr } = await l3shim("cga", "sign", "--key", key1024, ...list);
