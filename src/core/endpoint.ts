@@ -123,9 +123,16 @@ export class Endpoint {
     if (context.state === "ESTABLISHED") context.reachability?.handleInboundPayload();
   }
 
-  /** Payload with a tag that no context has (RFC 5533 section 12.2). */
+  /**
+   * Payload with a tag that the data plane doesn't know (RFC 5533 section 12.2): either nobody
+   * has it, or a context that isn't as far yet, whose packets are discarded.
+   */
   handleUnknownTag(now: Instant, source: Address, destination: Address, tag: ContextTag): void {
     this.#shim.counters.add("drop-unknown-tag");
+    const context = this.#shim.contexts.byTag(tag);
+    if (context !== undefined && context.holdUntil === undefined) {
+      return this.#handshake.handleTaggedPacket(now, context);
+    }
     this.#handshake.handleUnknownTag(now, tag, { local: destination, peer: source });
   }
 
