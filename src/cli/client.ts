@@ -80,7 +80,8 @@ export class ControlClient {
     for await (const part of this.#texts(response)) text += part;
     const answer = JSON.parse(text) as Reply | ErrorReply;
     if (response.statusCode === 200) return answer as Reply;
-    throw new CommandError((answer as ErrorReply).error);
+    const { error } = answer as ErrorReply;
+    throw new CommandError(error, response.statusCode === 400 ? EXIT.usage : EXIT.failed);
   }
 
   #send(method: string, path: string, body?: object): Promise<IncomingMessage> {

@@ -1,17 +1,18 @@
 import type { Command } from "commander";
 import type { ContextStatus, DoneReply } from "../daemon/api.ts";
-import { parseAddress } from "../wire/address.ts";
-import { formatTag, parseTag } from "../wire/tag.ts";
+import { parseAddressArgument, parseTagArgument, TAG_ARGUMENT } from "./arguments.ts";
 import { ControlClient } from "./client.ts";
+import { addCommonOptions, type CommonOptions, print, printJson } from "./command.ts";
+import { formatCarried } from "./flow.ts";
 import {
-  addCommonOptions,
-  CommandError,
-  type CommonOptions,
-  EXIT,
-  print,
-  printJson,
-} from "./command.ts";
-import { formatAge, formatBytes, formatFields, formatSpan, formatTable } from "./format.ts";
+  formatAge,
+  formatBytes,
+  formatFields,
+  formatPair,
+  formatSpan,
+  formatState,
+  formatTable,
+} from "./format.ts";
 
 /** `contexts`, `context TAG`, `open`, `explore TAG`, `close TAG`. */
 export function registerContexts(program: Command): void {
@@ -29,9 +30,9 @@ export function registerContexts(program: Command): void {
     .command("context")
     .summary("show one context")
     .description("Shows one context with its locators, counters and timers.")
-    .argument("<tag>", "local context tag, as `l3shim contexts` shows it");
+    .argument("<tag>", TAG_ARGUMENT, parseTagArgument);
   addCommonOptions(context).action(async (tag: string, options: CommonOptions) => {
-    const reply = await new ControlClient(options.socket).context(checkedTag(tag));
+    const reply = await new ControlClient(options.socket).context(tag);
     if (options.json) printJson(reply);
     else print(formatContext(reply.context, Date.now()));
   });
@@ -43,10 +44,10 @@ function registerCommands(program: Command): void {
     .command("open")
     .summary("establish a context now")
     .description("Establishes a context for a pair of ULIDs now, without waiting for traffic.")
-    .argument("<local-ulid>", "address of this host")
-    .argument("<peer-ulid>", "address of the peer");
+    .argument("<local-ulid>", "address of this host", parseAddressArgument)
+    .argument("<peer-ulid>", "address of the peer", parseAddressArgument);
   addCommonOptions(open).action(async (local: string, peer: string, options: CommonOptions) => {
-    const ulids = { localUlid: checkedAddress(local), peerUlid: checkedAddress(peer) };
+    const ulids = { localUlid: local, peerUlid: peer };
     report(await new ControlClient(options.socket).open(ulids), options, "establishing");
   });
 
@@ -57,9 +58,9 @@ function registerCommands(program: Command): void {
     const command = program
       .command(name)
       .summary(summary)
-      .argument("<tag>", "local context tag, as `l3shim contexts` shows it");
+      .argument("<tag>", TAG_ARGUMENT, parseTagArgument);
     addCommonOptions(command).action(async (tag: string, options: CommonOptions) => {
-      report(await new ControlClient(options.socket).command(checkedTag(tag), name), options, done);
+      report(await new ControlClient(options.socket).command(tag, name), options, done);
     });
   }
 }
@@ -69,29 +70,14 @@ function report(reply: DoneReply, options: CommonOptions, text: string): void {
   else print(text);
 }
 
-function checkedTag(text: string): string {
-  const tag = parseTag(text);
-  if (tag === undefined) {
-    throw new CommandError(
-      `'${text}' is no context tag: expected 1 to 12 hex digits, as \`l3shim contexts\` shows them`,
-      EXIT.usage,
-    );
-  }
-  return formatTag(tag);
-}
-
-function checkedAddress(text: string): string {
-  const address = parseAddress(text);
-  if (address === undefined) throw new CommandError(`'${text}' is no IPv6 address`, EXIT.usage);
-  return address;
-}
-
 function formatContexts(contexts: readonly ContextStatus[]): string {
   if (contexts.length === 0) {
     return "No contexts. A pair of hosts gets one after its first packets (trigger.packets).";
   }
+  const forked = contexts.some(({ forkedInstance }) => forkedInstance !== 0);
+  const header = ["TAG", "STATE", "REAP", "LOCAL ULID", "PEER ULID", "LOCATORS", "IN", "OUT"];
   return formatTable(
-    ["TAG", "STATE", "REAP", "LOCAL ULID", "PEER ULID", "LOCATORS", "IN", "OUT", "WAITS FOR"],
+    [...header, ...(forked ? ["CARRIES"] : []), "WAITS FOR"],
     contexts.map((context) => [
       context.localTag,
       context.state,
@@ -101,6 +87,7 @@ function formatContexts(contexts: readonly ContextStatus[]): string {
       formatLocators(context),
       context.packetsIn,
       context.packetsOut,
+      ...(forked ? [formatCarried(context)] : []),
       formatNext(context.next),
     ]),
   );
@@ -109,7 +96,7 @@ function formatContexts(contexts: readonly ContextStatus[]): string {
 function formatLocators(context: ContextStatus): string {
   const { localLocator, peerLocator } = context;
   const isNull = localLocator === context.localUlid && peerLocator === context.peerUlid;
-  return isNull ? "the ULIDs" : `${localLocator} > ${peerLocator}`;
+  return isNull ? "the ULIDs" : formatPair(context);
 }
 
 function formatNext(next: ContextStatus["next"]): string {
@@ -123,7 +110,9 @@ function formatContext(context: ContextStatus, now: number): string {
     ["state", [context.state, context.reapState].filter((s) => s !== null).join(", ")],
     ["role", context.initiator ? "initiator" : "responder"],
     ["ULIDs", `${context.localUlid} > ${context.peerUlid}`],
+    ...formatFork(context),
     ["locators", formatLocators(context)],
+    ["preferred", context.preferred === null ? "none" : formatPair(context.preferred)],
     ["waits for", formatNext(context.next)],
     ["established", formatAge(context.establishedAt, now)],
     ["switches", `${context.switches}, last ${formatAge(context.lastSwitchAt, now)}`],
@@ -133,20 +122,22 @@ function formatContext(context: ContextStatus, now: number): string {
     ["keepalives", `${context.keepalivesSent} sent, ${context.keepalivesReceived} received`],
   ]);
   const local = formatTable(
-    ["LOCAL LOCATOR", "PREF", "STATE"],
+    ["LOCAL LOCATOR", "PREF", "WEIGHT", "STATE"],
     context.localLocators.map((locator) => [
       locator.address,
       locator.preference,
-      locator.operational ? "up" : "down",
+      locator.weight,
+      formatState(locator.operational ? "up" : "down", locator),
     ]),
   );
   const peer = formatTable(
-    ["PEER LOCATOR", "PREF", "VERIFIED BY", "STATE"],
+    ["PEER LOCATOR", "PREF", "WEIGHT", "VERIFIED BY", "STATE"],
     context.peerLocators.map((locator) => [
       locator.address,
       locator.preference,
+      locator.weight,
       formatMethod(locator.method),
-      formatPeerState(locator),
+      formatState(peerState(locator), locator),
     ]),
   );
   return [fields, local, peer].join("\n\n");
@@ -162,7 +153,13 @@ function formatMethod(method: number | null): string {
   return method === null ? "it is the ULID" : (names[method] ?? `method ${method}`);
 }
 
-function formatPeerState(locator: ContextStatus["peerLocators"][number]): string {
+/** Of a context that shares its ULID pair with others. */
+function formatFork(context: ContextStatus): [string, string][] {
+  if (context.forkedInstance === 0) return [];
+  return [["fork", `instance ${context.forkedInstance}, carries ${formatCarried(context)}`]];
+}
+
+function peerState(locator: ContextStatus["peerLocators"][number]): string {
   if (locator.broken) return "broken";
   return locator.reachable ? "reachable" : "not probed";
 }

@@ -1,3 +1,5 @@
+import type { LocatorPairStatus, Warning } from "../daemon/api.ts";
+
 /** Text for people: spans, ages, counts, aligned columns. */
 
 const UNITS: readonly (readonly [string, number])[] = [
@@ -53,4 +55,18 @@ export function formatTable(
 export function formatFields(fields: readonly (readonly [string, string | number])[]): string {
   const width = Math.max(...fields.map(([name]) => name.length));
   return fields.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
+}
+
+export function formatPair({ localLocator, peerLocator }: LocatorPairStatus): string {
+  return `${localLocator} > ${peerLocator}`;
+}
+
+/** A locator's state, with TRANSIENT where it is (RFC 5533 section 5.15.3). */
+export function formatState(state: string, { transient }: { readonly transient: boolean }): string {
+  return transient ? `${state}, transient` : state;
+}
+
+/** One a line. */
+export function formatWarnings(warnings: readonly Warning[]): string {
+  return warnings.map(({ text }) => `Warning: ${text}`).join("\n");
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { HostLocator } from "../daemon/api.ts";
 import { ControlClient } from "./client.ts";
 import { addCommonOptions, type CommonOptions, print, printJson } from "./command.ts";
-import { formatTable } from "./format.ts";
+import { formatState, formatTable } from "./format.ts";
 
 /** `locators`: the paper's table 2. */
 export function registerLocators(program: Command): void {
@@ -22,15 +22,16 @@ function formatLocators(locators: readonly HostLocator[]): string {
     return "No locators: no interface with an IPv6 default route has a global address.";
   }
   return formatTable(
-    ["LOCATOR", "UPLINK", "GATEWAY", "PREF", "ULID OF", "USED BY", "STATE"],
+    ["LOCATOR", "UPLINK", "GATEWAY", "PREF", "WEIGHT", "ULID OF", "USED BY", "STATE"],
     locators.map((locator) => [
       locator.address,
       locator.interface ?? "-",
       locator.gateway ?? "-",
       locator.preference,
+      locator.weight,
       locator.ulidOf,
       locator.locatorOf,
-      locator.operational ? "up" : (locator.problem ?? "down"),
+      formatState(locator.operational ? "up" : (locator.problem ?? "down"), locator),
     ]),
   );
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { LocatorPairStatus, MonitorEvent } from "../daemon/api.ts";
+import type { MonitorEvent } from "../daemon/api.ts";
 import { ControlClient } from "./client.ts";
 import {
   addCommonOptions,
@@ -9,6 +9,7 @@ import {
   print,
   printJson,
 } from "./command.ts";
+import { formatPair } from "./format.ts";
 
 interface MonitorOptions extends CommonOptions {
   readonly messages: boolean;
@@ -44,7 +45,10 @@ function pad(value: number, digits: number): string {
 function formatDetails(event: MonitorEvent): string {
   switch (event.event) {
     case "established":
-      return `${event.localUlid} > ${event.peerUlid}, peer's tag ${event.peerTag}`;
+      return (
+        `${event.localUlid} > ${event.peerUlid}, peer's tag ${event.peerTag}` +
+        (event.forkedInstance === 0 ? "" : ", a fork")
+      );
     case "failed":
       return `${event.localUlid} > ${event.peerUlid}: ${event.cause}, until ${event.holdUntil}`;
     case "exploring":
@@ -73,8 +77,4 @@ function formatDetails(event: MonitorEvent): string {
         `${event.source} > ${event.destination}`
       );
   }
-}
-
-function formatPair(pair: LocatorPairStatus): string {
-  return `${pair.localLocator} > ${pair.peerLocator}`;
 }

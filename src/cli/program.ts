@@ -5,10 +5,12 @@ import { CommandError, EXIT, type ExitStatus } from "./command.ts";
 import { registerContexts } from "./contexts.ts";
 import { registerDaemon } from "./daemon.ts";
 import { registerDecode } from "./decode.ts";
+import { registerForks } from "./forks.ts";
 import { registerHba } from "./hba.ts";
 import { registerLab } from "./lab.ts";
 import { registerLocators } from "./locators.ts";
 import { registerMonitor } from "./monitor.ts";
+import { registerSendTimeout } from "./send-timeout.ts";
 import { registerSim } from "./sim.ts";
 import { registerStatus } from "./status.ts";
 
@@ -31,6 +33,8 @@ function buildProgram(): Command {
     .exitOverride();
   registerStatus(program);
   registerContexts(program);
+  registerForks(program);
+  registerSendTimeout(program);
   registerLocators(program);
   registerMonitor(program);
   registerDaemon(program);

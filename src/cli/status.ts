@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { StatusReply, UplinkStatus } from "../daemon/api.ts";
 import { ControlClient } from "./client.ts";
 import { addCommonOptions, type CommonOptions, print, printJson } from "./command.ts";
-import { formatFields, formatSpan, formatTable } from "./format.ts";
+import { formatFields, formatSpan, formatTable, formatWarnings } from "./format.ts";
 
 /** `l3shim status`, which `l3shim` alone means too. */
 export function registerStatus(program: Command): void {
@@ -30,9 +30,7 @@ function formatStatus(status: StatusReply): string {
     ["contexts", formatCounts(status)],
   ]);
   const sections = [fields, formatUplinks(status.uplinks)];
-  if (status.warnings.length > 0) {
-    sections.push(status.warnings.map(({ text }) => `Warning: ${text}`).join("\n"));
-  }
+  if (status.warnings.length > 0) sections.push(formatWarnings(status.warnings));
   return sections.join("\n\n");
 }
 

@@ -126,7 +126,7 @@ export interface ContextStatus {
   readonly preferred: LocatorPairStatus | null;
   readonly localTag: string;
   readonly peerTag: string | null;
-  /** 0 for a default context, else that of a fork (RFC 5533 section 5.15.8). */
+  /** 0 for a default context, else that of a fork (RFC 5533 section 5.15.7). */
   readonly forkedInstance: number;
   /** Which outbound packets a fork carries; `null` for none, and for a default context. */
   readonly selector: FlowSelector | null;

@@ -43,10 +43,28 @@ test.each([
   [["bogus"], "unknown command or argument 'bogus'"],
   [["contexts", "--bogus"], "unknown option '--bogus'"],
   [["context"], "missing required argument 'tag'"],
-  [["context", "xyz"], "'xyz' is no context tag: expected 1 to 12 hex digits"],
-  [["close", "1000000000000"], "'1000000000000' is no context tag"],
-  [["open", "2001:db8::1", "10.0.0.1"], "'10.0.0.1' is no IPv6 address"],
+  [["context", "xyz"], "'xyz' is invalid for argument 'tag'. It must be 1 to 12 hex digits"],
+  [["close", "1000000000000"], "'1000000000000' is invalid for argument 'tag'. It must"],
+  [["open", "2001:db8::1", "10.0.0.1"], "'10.0.0.1' is invalid for argument 'peer-ulid'. It must"],
   [["contexts", "extra"], "too many arguments"],
+  [["fork"], "fork what? Name a context by its tag, or packets by options"],
+  [["fork", "--locators", "2001:db8::1,2001:db8::2"], "fork what?"],
+  [["fork", "xyz"], "'xyz' is invalid for argument 'tag'. It must be 1 to 12 hex digits"],
+  [["fork", "--protocol", "256"], "It must be one of tcp, udp, icmpv6, sctp, dccp, udplite, or"],
+  [["fork", "--protocol", "quic"], "or a number from 0 to 255"],
+  [["fork", "--peer-ports", "5-4"], "It must be a port from 0 to 65535, or a range"],
+  [["fork", "--peer-ports", "65536"], "It must be a port from 0 to 65535, or a range"],
+  [["fork", "--local-ports", "1-2-3"], "It must be a port from 0 to 65535, or a range"],
+  [["fork", "--dscp", "64"], "It must be a whole number from 0 to 63"],
+  [["fork", "--mark", "0x100/0xff"], "with no bit in the mark that the mask has not"],
+  [["fork", "--mark", "0x100000000"], "It must be a mark of 32 bits"],
+  [["fork", "--local-prefix", "2001:db8::1/32"], "It must be an IPv6 prefix, such as"],
+  [["fork", "--peer-prefix", "10.0.0.0/8"], "It must be an IPv6 prefix, such as"],
+  [["fork", "--dscp", "1", "--locators", "2001:db8::1"], "It must be a local and a peer locator"],
+  [["prefer"], "missing required argument 'tag'"],
+  [["prefer", "1", "2001:db8::1,::,::"], "It must be a local and a peer locator"],
+  [["send-timeout", "0"], "It must be a whole number from 1 to 100"],
+  [["send-timeout", "1.5"], "It must be a whole number from 1 to 100"],
 ])("wrong usage has the exit status 2: %j", async (args, message) => {
   const run = await l3shim(...args);
   expect(run.status).toBe(2);
@@ -121,6 +139,7 @@ test("a context after a switch is shown with its locators", async () => {
     role         initiator
     ULIDs        2001:db8:a1::a > 2001:db8:b1::b
     locators     2001:db8:a2::a > 2001:db8:b2::b
+    preferred    none
     waits for    keepalive in N s
     established  AGE
     switches     1, last AGE
@@ -129,13 +148,13 @@ test("a context after a switch is shown with its locators", async () => {
     probes       4 sent, 4 received
     keepalives   1 sent, 1 received
 
-    LOCAL LOCATOR   PREF  STATE
-    2001:db8:a1::a   100  down
-    2001:db8:a2::a   100  up
+    LOCAL LOCATOR   PREF  WEIGHT  STATE
+    2001:db8:a1::a   100       0  down
+    2001:db8:a2::a   100       0  up
 
-    PEER LOCATOR    PREF  VERIFIED BY           STATE
-    2001:db8:b1::b     0  nothing (unverified)  not probed
-    2001:db8:b2::b     0  nothing (unverified)  reachable
+    PEER LOCATOR    PREF  WEIGHT  VERIFIED BY           STATE
+    2001:db8:b1::b     0       0  nothing (unverified)  not probed
+    2001:db8:b2::b     0       0  nothing (unverified)  reachable
     "
   `);
 });
@@ -145,9 +164,9 @@ test("locators are listed, those that are gone too", async () => {
   const network = networkOf(A1, A2);
   a.monitor.change({ ...network, addresses: network.addresses.slice(1) });
   expect((await l3shim("locators", "--socket", a.socket)).stdout).toMatchInlineSnapshot(`
-    "LOCATOR         UPLINK  GATEWAY  PREF  ULID OF  USED BY  STATE
-    2001:db8:a2::a  up1     fe80::2   100        0        1  up
-    2001:db8:a1::a  -       -         100        1        0  no uplink has this address any more
+    "LOCATOR         UPLINK  GATEWAY  PREF  WEIGHT  ULID OF  USED BY  STATE
+    2001:db8:a2::a  up1     fe80::2   100       0        0        1  up
+    2001:db8:a1::a  -       -         100       0        1        0  no uplink has this address any more
     "
   `);
 });
