@@ -4,6 +4,7 @@ import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
 import { monotonicNow } from "../linux/clock.ts";
 import { systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
+import { IDENTITY_PRIMITIVES } from "./crypto/primitives.ts";
 import { Daemon } from "./daemon.ts";
 import { EndOfRun } from "./end-of-run.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
@@ -60,7 +61,7 @@ function buildDaemon(
 ): Daemon {
   const plane = new NfqueueDataPlane({
     ...config.nfqueue,
-    withholdErrors: true,
+    withholdErrors: !config.deliverAllIcmp,
     trigger: config.trigger,
     warn: (message) => log.warn(message),
   });
@@ -68,7 +69,12 @@ function buildDaemon(
     config,
     version: options.version,
     clock: systemClock(monotonicNow),
-    endpoint: new Endpoint({ ...config, random: randomBytes, keyedHash }),
+    endpoint: new Endpoint({
+      ...config,
+      random: randomBytes,
+      keyedHash,
+      identity: IDENTITY_PRIMITIVES,
+    }),
     plane,
     system: {
       monitor: new KernelMonitor(),
