@@ -37,6 +37,7 @@ export async function runPlaneHost(task: PlaneTask): Promise<void> {
     control: ignore,
     unknownTag: ignore,
     inboundPayload: ignore,
+    mappingInForce: ignore,
     icmpError: ignore,
     failed: fail,
   };

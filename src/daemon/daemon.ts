@@ -170,12 +170,12 @@ export class Daemon implements ControlService {
       sendFailed: (output, error) => this.#handleSendFailure(output, error),
       contextSet: (tag, ulids) => this.#host.hold(tag, ulids.local),
       contextCleared: (tag) => this.#host.release(tag),
+      mappingInForce: () => this.#host.dropStranded(),
       failed: (error) => this.#parts.failed(error),
     };
   }
 
   #handleEvent(event: ContextEvent): void {
-    if (event.event === "switched") this.#host.dropStranded();
     const { clock, endpoint } = this.#parts;
     const forkedInstance = endpoint.context(event.tag)?.forkedInstance ?? 0;
     const shown = monitorEvent(event, forkedInstance, clock);

@@ -18,6 +18,8 @@ export interface DriverObserver {
   /** A context began to need its ULIDs, or needs them no more. */
   contextSet(tag: ContextTag, ulids: AddressPair): void;
   contextCleared(tag: ContextTag): void;
+  /** Some context's payload has left the way that it went before. */
+  mappingInForce(): void;
   /** The endpoint or the data plane broke: the daemon must stop. Raised once. */
   failed(error: Error): void;
 }
@@ -82,6 +84,9 @@ export class Driver {
         this.#step(now, (at) => endpoint.handleUnknownTag(at, source, destination, tag)),
       inboundPayload: (now, tag, tagged) =>
         this.#step(now, (at) => endpoint.handleInboundPayload(at, tag, tagged)),
+      mappingInForce: () => {
+        if (!this.#stopped) this.#observer.mappingInForce();
+      },
       icmpError: (now, source, bytes) =>
         this.#step(now, (at) => endpoint.handleIcmpError(at, source, bytes)),
       failed: (error) => this.#fail(error),

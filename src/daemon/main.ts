@@ -4,7 +4,6 @@ import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
 import { monotonicNow } from "../linux/clock.ts";
 import { systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
-import { IDENTITY_PRIMITIVES } from "./crypto/primitives.ts";
 import { Daemon } from "./daemon.ts";
 import { EndOfRun } from "./end-of-run.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
@@ -61,7 +60,7 @@ function buildDaemon(
 ): Daemon {
   const plane = new NfqueueDataPlane({
     ...config.nfqueue,
-    withholdErrors: !config.deliverAllIcmp,
+    withholdErrors: true,
     trigger: config.trigger,
     warn: (message) => log.warn(message),
   });
@@ -69,12 +68,7 @@ function buildDaemon(
     config,
     version: options.version,
     clock: systemClock(monotonicNow),
-    endpoint: new Endpoint({
-      ...config,
-      random: randomBytes,
-      keyedHash,
-      identity: IDENTITY_PRIMITIVES,
-    }),
+    endpoint: new Endpoint({ ...config, random: randomBytes, keyedHash }),
     plane,
     system: {
       monitor: new KernelMonitor(),

@@ -73,6 +73,8 @@ export interface DataPlaneEvents {
   control(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void;
   /** Payload whose tag no context has (dropped by the plane). */
   unknownTag(now: Instant, source: Address, destination: Address, tag: ContextTag): void;
+  /** All outbound payload of the context now goes as its mapping was last set or cleared. */
+  mappingInForce(tag: ContextTag): void;
   /** Payload of a watched context; `tagged` when it carried the payload extension header. */
   inboundPayload(now: Instant, tag: ContextTag, tagged: boolean): void;
   /**

@@ -28,7 +28,7 @@ export interface FlowReport {
   readonly longestInterruption: number;
 }
 
-/** Interruptions no longer than this beyond the flow's interval are not kept: nobody sees them. */
+/** Shorter interruptions are not kept, but for the longest one's length. */
 const NOTICEABLE = seconds(1);
 /** RFC 6298 sections 2.1 and 2.4: both the first timeout and the smallest one. */
 const RETRANSMISSION_TIMEOUT = seconds(1);
@@ -46,8 +46,6 @@ export class Flow {
   readonly ulids: AddressPair;
   /** Since when the flow has been active; `undefined` while it is silent. */
   activeSince: Instant | undefined;
-  /** Since when it has been silent; `undefined` while it is active. */
-  silentSince: Instant | undefined;
   /** When an answer last came, or the flow became active. */
   progressAt: Instant;
   /** Those that a user would notice. */
@@ -79,7 +77,6 @@ export class Flow {
     this.#random = ends.random;
     this.#clock = clock;
     this.progressAt = clock.now;
-    this.silentSince = clock.now;
   }
 
   get report(): FlowReport {
@@ -95,7 +92,6 @@ export class Flow {
     const { phases } = this.spec;
     if (this.#finished) return;
     this.activeSince = this.#clock.now;
-    this.silentSince = undefined;
     this.progressAt = this.#clock.now;
     this.#timeout = RETRANSMISSION_TIMEOUT;
     this.#sequence += 1;
@@ -111,7 +107,6 @@ export class Flow {
   stop(): void {
     this.#noteInterruption();
     this.activeSince = undefined;
-    this.silentSince = this.#clock.now;
     this.#timer += 1;
   }
 
@@ -124,8 +119,8 @@ export class Flow {
   /** A packet of the flow has reached the application at `host`. */
   handlePayload(host: Host, { kind, sequence }: Payload): void {
     if (kind === "request") {
-      const { ulids, key } = this.#reverse;
-      return host.send({ flow: this.#number, kind: "reply", sequence, ulids }, key);
+      const reply = { flow: this.#number, kind: "reply", sequence } as const;
+      return host.send({ ...reply, ulids: this.#reverse.ulids }, this.#reverse.key);
     }
     if (sequence <= this.#acknowledged || this.activeSince === undefined) return;
     this.#acknowledged = sequence;
@@ -141,9 +136,8 @@ export class Flow {
   #request(): void {
     const { kind, interval } = this.spec;
     this.#sent += 1;
-    const sequence = this.#sequence;
-    const { ulids } = this;
-    this.from.send({ flow: this.#number, kind: "request", sequence, ulids }, this.#key);
+    const payload = { flow: this.#number, kind: "request", sequence: this.#sequence } as const;
+    this.from.send({ ...payload, ulids: this.ulids }, this.#key);
     if (kind === "udp") {
       this.#setTimer(seconds(interval), () => {
         this.#sequence += 1;
@@ -169,7 +163,7 @@ export class Flow {
     const { now } = this.#clock;
     const length = now - this.progressAt;
     this.#longest = Math.max(this.#longest, length);
-    if (length < NOTICEABLE + seconds(this.spec.interval)) return;
+    if (length < NOTICEABLE) return;
     this.interruptions.push({ from: this.progressAt, to: now });
   }
 }

@@ -6,7 +6,7 @@ import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import { checkDelivery, checkOutputs } from "./invariants.ts";
 import { PAYLOAD_BYTES, type Packet, type Payload } from "./packet.ts";
-import { type PlaneContext, SimPlane } from "./plane.ts";
+import { SimPlane } from "./plane.ts";
 import { SimRandom, simKeyedHash } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -27,15 +27,13 @@ export type EndpointMaker = (config: EndpointConfig) => Endpoint;
 /** A driver with a data plane of Maps: what the daemon and a real plane do. */
 export class Host {
   readonly name: string;
+  readonly addresses: readonly Address[];
   /** When a failure that touches this host last began or ended. */
   changedAt: Instant;
   readonly #surroundings: Surroundings;
   readonly #scenario: Scenario;
   readonly #seed: number;
   readonly #makeEndpoint: EndpointMaker;
-  #addresses: readonly Address[];
-  /** Probes sent for each context since somebody last asked. */
-  #probes = new Map<ContextTag, number>();
   readonly #lost = new Map<number, number>();
   #endpoint: Endpoint;
   #plane: SimPlane;
@@ -49,7 +47,7 @@ export class Host {
     { scenario, seed, makeEndpoint = (config) => new Endpoint(config) }: HostOptions,
   ) {
     this.name = name;
-    this.#addresses = addresses;
+    this.addresses = addresses;
     this.#surroundings = surroundings;
     this.#scenario = scenario;
     this.#seed = seed;
@@ -63,11 +61,6 @@ export class Host {
     return this.#endpoint;
   }
 
-  /** In the order of its uplinks. */
-  get addresses(): readonly Address[] {
-    return this.#addresses;
-  }
-
   get plane(): SimPlane {
     return this.#plane;
   }
@@ -79,13 +72,6 @@ export class Host {
   /** The next instant at which `handleTimeout` must be called. */
   get deadline(): Instant | undefined {
     return this.isUp ? this.#endpoint.pollTimeout()?.at : undefined;
-  }
-
-  /** Probes sent for each context since the last call. */
-  takeProbeCounts(): ReadonlyMap<ContextTag, number> {
-    const probes = this.#probes;
-    if (probes.size > 0) this.#probes = new Map();
-    return probes;
   }
 
   /** Gives the endpoint the addresses that it starts with. */
@@ -114,12 +100,6 @@ export class Host {
     if (this.isUp) this.#announceLocators();
   }
 
-  /** Its uplinks have other addresses now. */
-  changeAddresses(addresses: readonly Address[]): void {
-    this.#addresses = addresses;
-    if (this.isUp) this.#announceLocators();
-  }
-
   handleTimeout(): void {
     this.#endpoint.handleTimeout(this.#surroundings.now);
     this.#drain();
@@ -134,8 +114,9 @@ export class Host {
     const mapping = this.#plane.outbound(key);
     const { local, peer } = mapping?.locators ?? payload.ulids;
     const tag = mapping?.peerTag;
-    const packet: Packet = { type: "payload", source: local, destination: peer, payload, tag };
-    this.#surroundings.transmit(this, packet);
+    this.#surroundings.transmit(this, {
+      ...{ type: "payload", source: local, destination: peer, payload, tag },
+    });
   }
 
   receive(packet: Packet): void {
@@ -149,30 +130,25 @@ export class Host {
   #receivePayload(packet: Extract<Packet, { readonly type: "payload" }>): void {
     const { now } = this.#surroundings;
     const { source, destination, payload, tag } = packet;
-    if (tag === undefined) {
-      const pair = { local: destination, peer: source };
-      const key = pairKey(pair);
-      const context = this.#plane.byUlids(key);
-      checkDelivery(this, packet, pair);
-      if (context === undefined) this.#count(pair, key);
-      else this.#noteInbound(context, false);
+    const pair = { local: destination, peer: source };
+    const key = pairKey(pair);
+    const context = tag === undefined ? this.#plane.byUlids(key) : this.#plane.byTag(tag);
+    if (tag !== undefined && context === undefined) {
+      this.#endpoint.handleUnknownTag(now, source, destination, tag);
+      return this.#drain();
+    }
+    checkDelivery(this, packet, context?.ulids ?? pair);
+    if (context === undefined) {
+      this.#count(pair, key);
     } else {
-      const context = this.#plane.byTag(tag);
-      if (context === undefined) {
-        this.#endpoint.handleUnknownTag(now, source, destination, tag);
-        return this.#drain();
-      }
-      checkDelivery(this, packet, context.ulids);
-      this.#noteInbound(context, true);
+      context.traffic.in(now, PAYLOAD_BYTES);
+      if (context.watched) this.#reportInbound(context.tag, tag !== undefined);
     }
     this.#surroundings.deliver(this, payload);
   }
 
-  #noteInbound({ traffic, watched, tag }: PlaneContext, tagged: boolean): void {
-    const { now } = this.#surroundings;
-    traffic.in(now, PAYLOAD_BYTES);
-    if (!watched) return;
-    this.#endpoint.handleInboundPayload(now, tag, tagged);
+  #reportInbound(tag: ContextTag, tagged: boolean): void {
+    this.#endpoint.handleInboundPayload(this.#surroundings.now, tag, tagged);
     this.#drain();
   }
 
@@ -183,7 +159,7 @@ export class Host {
   }
 
   #announceLocators(): void {
-    const locators: LocalLocator[] = this.#addresses.map((address, uplink) => ({
+    const locators: LocalLocator[] = this.addresses.map((address, uplink) => ({
       ...{ address, preference: 0, operational: (this.#lost.get(uplink) ?? 0) === 0 },
     }));
     this.#endpoint.handleLocalLocators(this.#surroundings.now, locators);
@@ -218,10 +194,7 @@ export class Host {
     const plane = this.#plane;
     switch (output.type) {
       case "send": {
-        const { source, destination, bytes, message, tag } = output;
-        if (message.type === "Probe" && tag !== undefined) {
-          this.#probes.set(tag, (this.#probes.get(tag) ?? 0) + 1);
-        }
+        const { source, destination, bytes, message } = output;
         const packet: Packet = { type: "control", source, destination, bytes, message };
         return this.#surroundings.transmit(this, packet);
       }

@@ -3,7 +3,7 @@ import { TrafficRecord } from "../core/traffic.ts";
 import type { ContextTag } from "../wire/tag.ts";
 
 /** What the data plane knows of a context. */
-export interface PlaneContext {
+interface PlaneContext {
   readonly tag: ContextTag;
   readonly ulids: AddressPair;
   readonly traffic: TrafficRecord;

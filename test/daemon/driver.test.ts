@@ -30,6 +30,7 @@ beforeEach(async () => {
     sendFailed: (_output, error) => observed.push(`send failed: ${error.message}`),
     contextSet: () => observed.push("context set"),
     contextCleared: () => observed.push("context cleared"),
+    mappingInForce: () => observed.push("mapping in force"),
     failed: (error) => observed.push(`failed: ${error.message}`),
   };
   driver = new Driver(endpoint as unknown as Endpoint, plane, clock, observer);
@@ -63,6 +64,14 @@ test("everything that the plane reports reaches the endpoint with its time", () 
     ),
   );
   expect(observed).toEqual(["received"]);
+});
+
+test("that a mapping is in force is told, and not after the end", async () => {
+  plane.events.mappingInForce(TAG);
+  expect(observed).toEqual(["mapping in force"]);
+  await driver.stop();
+  plane.events.mappingInForce(TAG);
+  expect(observed).toEqual(["mapping in force"]);
 });
 
 test("the endpoint's time never runs backwards", () => {

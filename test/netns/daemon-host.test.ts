@@ -109,9 +109,10 @@ for (const [loss, chosen] of LOSSES) {
     const a = await establish();
     expect(await ownedOnLoopback()).toMatch(`${A1}/128 scope global nodad deprecated`);
     const { heal } = await inject(network, loss);
-    const ping = ["ping", "-6", "-c20", "-i0.05", "-W1", "-I", A1, B1];
+    // Were it for the Send Timeout of 10 s, none of these 2 s would see an answer.
+    const ping = ["ping", "-6", "-c40", "-i0.05", "-W1", "-I", A1, B1];
     expect((await tryRun(inNamespace(network.namespace("a"), ping))).stdout).toMatch(
-      /(1[5-9]|20) received/,
+      /([23]\d|40) received/,
     );
     const { locators } = (await a.query("locators")) as LocatorsReply;
     expect(locators.find((locator) => locator.address === A1)?.operational).toBe(false);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { addFilter } from "../../src/lab/filter.ts";
 import { startTcp, startUdp } from "../../src/lab/flows.ts";
 import { poll, sleep } from "../../src/lab/shell.ts";
@@ -8,14 +8,9 @@ import { tshark, WireCapture } from "./support/wire-capture.ts";
 
 const I1 = "1";
 
-describe("a peer without L3SHIM", () => {
-  let lab: ShimLab;
-
-  afterEach(async () => {
-    await lab.close();
-  });
-
-  function captureAtA(): Promise<WireCapture> {
+// Both mostly wait: so they do it at the same time, each in a network of its own.
+describe.concurrent("a peer without L3SHIM", () => {
+  function captureAtA(lab: ShimLab): Promise<WireCapture> {
     return WireCapture.start(lab.network, "a", "isp1", join(lab.lab.directory, "a.pcap"));
   }
 
@@ -24,9 +19,12 @@ describe("a peer without L3SHIM", () => {
     return (await tshark(recording.file, "shim6.p == 0 and not icmpv6", "shim6.type")).flat();
   }
 
-  test("that says so gets one I1; the hold-down covers later sessions", async () => {
-    lab = await ShimLab.open({ shims: ["a"] });
-    const recording = await captureAtA();
+  test("that says so gets one I1; the hold-down covers later sessions", async ({
+    onTestFinished,
+  }) => {
+    const lab = await ShimLab.open({ shims: ["a"] });
+    onTestFinished(() => lab.close());
+    const recording = await captureAtA(lab);
     const first = await startTcp(lab.network, { ...A_TO_B, port: 5001, rate: 1e6, bytes: 4e6 });
     await lab.untilAll(["a"], "failed", 0);
     await sleep(2_000);
@@ -45,17 +43,21 @@ describe("a peer without L3SHIM", () => {
     expect(await messageTypes(recording)).toEqual([I1]);
   });
 
-  test("that is silent gets 5 I1s at most; then the hold-down holds", async () => {
-    lab = await ShimLab.open({ shims: ["a"] });
+  test("that is silent gets 5 I1s at most; then the hold-down holds", async ({
+    onTestFinished,
+  }) => {
+    const lab = await ShimLab.open({ shims: ["a"] });
+    onTestFinished(() => lab.close());
     await addFilter(lab.network.namespace("b"), {
       ...{ table: "no_shim6", hook: "input", rules: ["meta l4proto 140 drop"] },
     });
-    const recording = await captureAtA();
+    const recording = await captureAtA(lab);
     const started = Date.now();
     const flow = await startUdp(lab.network, { ...A_TO_B, port: 5001 });
     await lab.untilAll(["a"], "failed", 0, 195_000);
     const failedAfter = Date.now() - started;
-    await sleep(10_000);
+    // Without the hold-down the next 50 datagrams would bring another I1.
+    await sleep(5_000);
     const { damage, losses, gaps } = await flow.stop();
     await recording.stop();
 

@@ -42,6 +42,7 @@ export class NfqueueDataPlane implements DataPlane {
   readonly #counters = new PlaneCounters();
   readonly #trigger: TriggerTable;
   #hooks: Hooks | undefined;
+  #events: DataPlaneEvents | undefined;
 
   constructor(options: NfqueueOptions, system = LINUX) {
     this.#options = options;
@@ -58,6 +59,7 @@ export class NfqueueDataPlane implements DataPlane {
   }
 
   async open(events: DataPlaneEvents): Promise<void> {
+    this.#events = events;
     const now = (): Instant => this.#system.now();
     const observer = new Observer(this.#contexts, this.#trigger, events);
     const rewriter = new Rewriter({
@@ -118,7 +120,7 @@ export class NfqueueDataPlane implements DataPlane {
       pathMtu: egress?.mtu ?? before,
     };
     this.#lead(context.ulids);
-    this.#hastenTcp(context);
+    this.#awaitForce(context);
   }
 
   clearMapping(tag: ContextTag): void {
@@ -152,7 +154,7 @@ export class NfqueueDataPlane implements DataPlane {
     if (context.mapping === undefined) return;
     context.mapping = undefined;
     this.#lead(context.ulids);
-    this.#hastenTcp(context);
+    this.#awaitForce(context);
   }
 
   /**
@@ -180,23 +182,28 @@ export class NfqueueDataPlane implements DataPlane {
     this.#options.warn(message);
   }
 
+  /** Tells of it before TCP is hastened: what the old way holds of TCP's must be gone by then. */
+  #awaitForce(context: PlaneContext): void {
+    const { mapping, tag } = context;
+    const hooks = this.#hooks;
+    void hooks?.settled().then(() => {
+      if (hooks !== this.#hooks || context.mapping !== mapping) return;
+      this.#events?.mappingInForce(tag);
+      this.#hastenTcp(context, hooks);
+    });
+  }
+
   /**
    * Once the packets leave on the new pair, TCP need not wait for a retransmission timer that
    * has backed off while the old pair was dead. Each hint takes back one step.
    */
-  #hastenTcp(context: PlaneContext): void {
-    const { localUlid, peerUlid, mapping, ulids } = context;
-    const hooks = this.#hooks;
-    void hooks?.settled().then(() => {
-      if (hooks !== this.#hooks || context.mapping !== mapping) return;
-      const hints = context.flows.retransmissionHints(localUlid, peerUlid);
-      const { local } = ulids;
-      for (let step = 0; step < BACKOFF_STEPS; step++) {
-        for (const bytes of hints) {
-          this.#tolerate(() => hooks.sendIcmp({ source: local, destination: local, bytes }));
-        }
+  #hastenTcp({ flows, localUlid, peerUlid, ulids: { local } }: PlaneContext, hooks: Hooks): void {
+    const hints = flows.retransmissionHints(localUlid, peerUlid);
+    for (let step = 0; step < BACKOFF_STEPS; step++) {
+      for (const bytes of hints) {
+        this.#tolerate(() => hooks.sendIcmp({ source: local, destination: local, bytes }));
       }
-    });
+    }
   }
 
   #createOversize(): Oversize {

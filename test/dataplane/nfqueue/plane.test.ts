@@ -137,6 +137,17 @@ describe("the nfqueue plane", () => {
       expect(await since(() => plane.clearMapping(TAG))).toEqual([]);
     });
 
+    test("that a mapping is in force is told once its route is set, and when it is cleared", async () => {
+      plane.setContext(TAG, ULIDS);
+      plane.setMapping(TAG, MAPPING);
+      expect(log.inForce).toEqual([]);
+      await since(() => undefined);
+      expect(host.log.at(-1)).toBe(`route ${ULIDS.peer} by ${LOCATORS.local}`);
+      expect(log.inForce).toEqual([TAG]);
+      await since(() => plane.clearMapping(TAG));
+      expect(log.inForce).toEqual([TAG, TAG]);
+    });
+
     test("packets are rewritten from the mapping on, and no more when it is cleared", async () => {
       plane.setContext(TAG, ULIDS);
       expect(await outbound()).toBe("accept");

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { AddressPair } from "../../../src/core/output.ts";
 import { Network } from "../../../src/lab/network.ts";
@@ -13,7 +14,7 @@ import { TestNamespace, until } from "./namespaces.ts";
 
 const TRAFFIC = fileURLToPath(new URL("./traffic.mjs", import.meta.url));
 /** A plane may hear of packets that pass unchanged this much later. */
-const REPORT_DELAY_MS = 50;
+const REPORT_DELAY_MS = 100;
 const TOPOLOGY: Topology = {
   isps: ["isp1", "isp2"],
   hosts: [
@@ -95,7 +96,9 @@ export class LabHost extends TestNamespace {
     const args = ["-6", "-I", this.ulid, "-c", `${count}`, "-i", "0.02", "-W", "1", ...options];
     const ping = this.start("ping", ...args, peer.ulid);
     await ping.result().catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, REPORT_DELAY_MS));
+    await sleep(REPORT_DELAY_MS);
+    // On a busy machine the timer may be handled before the reports that came meanwhile.
+    await setImmediate();
     return Number(/(\d+) received/.exec(ping.output)?.[1] ?? 0);
   }
 

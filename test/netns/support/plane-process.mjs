@@ -20,6 +20,7 @@ try {
     control: ignore,
     unknownTag: ignore,
     inboundPayload: ignore,
+    mappingInForce: ignore,
     icmpError: ignore,
     failed: (error) => {
       throw error;

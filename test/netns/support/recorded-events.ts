@@ -11,6 +11,7 @@ export class RecordedEvents implements DataPlaneEvents {
   readonly unknownTags: { source: Address; destination: Address; tag: ContextTag }[] = [];
   readonly payloads: { now: Instant; tag: ContextTag; tagged: boolean }[] = [];
   readonly icmpErrors: { source: Address; bytes: Uint8Array }[] = [];
+  readonly inForce: ContextTag[] = [];
   readonly failures: Error[] = [];
 
   trigger(_now: Instant, ulids: AddressPair): void {
@@ -27,6 +28,10 @@ export class RecordedEvents implements DataPlaneEvents {
 
   inboundPayload(now: Instant, tag: ContextTag, tagged: boolean): void {
     this.payloads.push({ now, tag, tagged });
+  }
+
+  mappingInForce(tag: ContextTag): void {
+    this.inForce.push(tag);
   }
 
   icmpError(_now: Instant, source: Address, bytes: Uint8Array): void {

@@ -83,6 +83,7 @@ export function verdictsOn(
 /** Keeps each event as its name and arguments, without the time. */
 export class EventLog implements DataPlaneEvents {
   readonly events: unknown[][] = [];
+  readonly inForce: ContextTag[] = [];
 
   trigger(_now: number, ...rest: unknown[]): void {
     this.events.push(["trigger", ...rest]);
@@ -102,6 +103,10 @@ export class EventLog implements DataPlaneEvents {
 
   icmpError(_now: number, ...rest: unknown[]): void {
     this.events.push(["icmpError", ...rest]);
+  }
+
+  mappingInForce(tag: ContextTag): void {
+    this.inForce.push(tag);
   }
 
   failed(error: Error): void {
