@@ -28,7 +28,7 @@ export interface FlowReport {
   readonly longestInterruption: number;
 }
 
-/** Shorter interruptions are not kept, but for the longest one's length. */
+/** Interruptions no longer than this beyond the flow's interval are not kept: nobody sees them. */
 const NOTICEABLE = seconds(1);
 /** RFC 6298 sections 2.1 and 2.4: both the first timeout and the smallest one. */
 const RETRANSMISSION_TIMEOUT = seconds(1);
@@ -46,6 +46,8 @@ export class Flow {
   readonly ulids: AddressPair;
   /** Since when the flow has been active; `undefined` while it is silent. */
   activeSince: Instant | undefined;
+  /** Since when it has been silent; `undefined` while it is active. */
+  silentSince: Instant | undefined;
   /** When an answer last came, or the flow became active. */
   progressAt: Instant;
   /** Those that a user would notice. */
@@ -77,6 +79,7 @@ export class Flow {
     this.#random = ends.random;
     this.#clock = clock;
     this.progressAt = clock.now;
+    this.silentSince = clock.now;
   }
 
   get report(): FlowReport {
@@ -92,6 +95,7 @@ export class Flow {
     const { phases } = this.spec;
     if (this.#finished) return;
     this.activeSince = this.#clock.now;
+    this.silentSince = undefined;
     this.progressAt = this.#clock.now;
     this.#timeout = RETRANSMISSION_TIMEOUT;
     this.#sequence += 1;
@@ -107,6 +111,7 @@ export class Flow {
   stop(): void {
     this.#noteInterruption();
     this.activeSince = undefined;
+    this.silentSince = this.#clock.now;
     this.#timer += 1;
   }
 
@@ -163,7 +168,7 @@ export class Flow {
     const { now } = this.#clock;
     const length = now - this.progressAt;
     this.#longest = Math.max(this.#longest, length);
-    if (length < NOTICEABLE) return;
+    if (length < NOTICEABLE + seconds(this.spec.interval)) return;
     this.interruptions.push({ from: this.progressAt, to: now });
   }
 }

@@ -27,13 +27,15 @@ export type EndpointMaker = (config: EndpointConfig) => Endpoint;
 /** A driver with a data plane of Maps: what the daemon and a real plane do. */
 export class Host {
   readonly name: string;
-  readonly addresses: readonly Address[];
   /** When a failure that touches this host last began or ended. */
   changedAt: Instant;
   readonly #surroundings: Surroundings;
   readonly #scenario: Scenario;
   readonly #seed: number;
   readonly #makeEndpoint: EndpointMaker;
+  #addresses: readonly Address[];
+  /** Probes sent for each context since somebody last asked. */
+  #probes = new Map<ContextTag, number>();
   readonly #lost = new Map<number, number>();
   #endpoint: Endpoint;
   #plane: SimPlane;
@@ -47,7 +49,7 @@ export class Host {
     { scenario, seed, makeEndpoint = (config) => new Endpoint(config) }: HostOptions,
   ) {
     this.name = name;
-    this.addresses = addresses;
+    this.#addresses = addresses;
     this.#surroundings = surroundings;
     this.#scenario = scenario;
     this.#seed = seed;
@@ -61,6 +63,11 @@ export class Host {
     return this.#endpoint;
   }
 
+  /** In the order of its uplinks. */
+  get addresses(): readonly Address[] {
+    return this.#addresses;
+  }
+
   get plane(): SimPlane {
     return this.#plane;
   }
@@ -72,6 +79,13 @@ export class Host {
   /** The next instant at which `handleTimeout` must be called. */
   get deadline(): Instant | undefined {
     return this.isUp ? this.#endpoint.pollTimeout()?.at : undefined;
+  }
+
+  /** Probes sent for each context since the last call. */
+  takeProbeCounts(): ReadonlyMap<ContextTag, number> {
+    const probes = this.#probes;
+    if (probes.size > 0) this.#probes = new Map();
+    return probes;
   }
 
   /** Gives the endpoint the addresses that it starts with. */
@@ -97,6 +111,12 @@ export class Host {
   /** One more (or, with -1, one fewer) failure that the host sees takes the uplink away. */
   changeUplink(uplink: number, change: 1 | -1): void {
     this.#lost.set(uplink, (this.#lost.get(uplink) ?? 0) + change);
+    if (this.isUp) this.#announceLocators();
+  }
+
+  /** Its uplinks have other addresses now. */
+  changeAddresses(addresses: readonly Address[]): void {
+    this.#addresses = addresses;
     if (this.isUp) this.#announceLocators();
   }
 
@@ -159,7 +179,7 @@ export class Host {
   }
 
   #announceLocators(): void {
-    const locators: LocalLocator[] = this.addresses.map((address, uplink) => ({
+    const locators: LocalLocator[] = this.#addresses.map((address, uplink) => ({
       ...{ address, preference: 0, operational: (this.#lost.get(uplink) ?? 0) === 0 },
     }));
     this.#endpoint.handleLocalLocators(this.#surroundings.now, locators);
@@ -194,7 +214,10 @@ export class Host {
     const plane = this.#plane;
     switch (output.type) {
       case "send": {
-        const { source, destination, bytes, message } = output;
+        const { source, destination, bytes, message, tag } = output;
+        if (message.type === "Probe" && tag !== undefined) {
+          this.#probes.set(tag, (this.#probes.get(tag) ?? 0) + 1);
+        }
         const packet: Packet = { type: "control", source, destination, bytes, message };
         return this.#surroundings.transmit(this, packet);
       }

@@ -1,6 +1,7 @@
 import { type AddressPair, pairKey, samePair } from "../core/output.ts";
+import type { Duration } from "../core/time.ts";
 import type { ContextView } from "../core/view.ts";
-import { formatTag } from "../wire/tag.ts";
+import { type ContextTag, formatTag } from "../wire/tag.ts";
 import type { Host } from "./host.ts";
 import type { Packet } from "./packet.ts";
 
@@ -11,6 +12,7 @@ export type InvariantName =
   | "no-leak"
   | "mapping-agrees"
   | "output-bounded"
+  | "probes-bounded"
   | "flow-recovers";
 
 /** An invariant that did not hold: ends the run. */
@@ -41,6 +43,22 @@ export function checkOutputs(host: Host, outputs: number): void {
   if (outputs <= limit) return;
   const message = `one input caused more than ${limit} outputs at ${host.name}`;
   throw new InvariantViolation("output-bounded", [host.name], message);
+}
+
+/**
+ * Probes that a context may send in a minute. An exploration's own are 9 in its first minute,
+ * and one a minute in the end (RFC 5534 section 4.3); the rest are answers to the peer's, and
+ * fresh starts when something has changed.
+ */
+const PROBES_PER_MINUTE = 60;
+
+/** @param probes sent by each context in the last minute */
+export function checkProbes(host: Host, probes: ReadonlyMap<ContextTag, number>): void {
+  for (const [tag, count] of probes) {
+    if (count <= PROBES_PER_MINUTE) continue;
+    const message = `${host.name}'s context ${formatTag(tag)} sent ${count} probes in a minute`;
+    throw new InvariantViolation("probes-bounded", [host.name], message);
+  }
 }
 
 /** Payload reaches the sockets that it was sent between, and no others. */
@@ -97,6 +115,24 @@ function checkTags(host: Host, context: ContextView, peer: Host): void {
     `${host.name} takes ${context.peerTag === undefined ? "nothing" : formatTag(context.peerTag)} ` +
     `for ${peer.name}'s tag of ${local} and ${remote}, which is ${formatTag(opposite.tag)}`;
   throw new InvariantViolation("mapping-agrees", [host.name, peer.name], message);
+}
+
+/**
+ * No context outlives its use.
+ * @param idleFor how long no application has used a ULID pair
+ * @param bound a context that is idle for longer must be gone
+ */
+export function checkCollected(
+  host: Host,
+  idleFor: (ulids: AddressPair) => Duration,
+  bound: Duration,
+): void {
+  if (!host.isUp) return;
+  for (const { tag, state, ulids } of host.endpoint.contexts()) {
+    if (idleFor(ulids) <= bound) continue;
+    const message = `${host.name} keeps the context ${formatTag(tag)} (${state}) that nothing uses`;
+    throw new InvariantViolation("no-leak", [host.name], message);
+  }
 }
 
 /** Long after the last packet nothing is left at the endpoint or in its data plane. */

@@ -11,16 +11,30 @@ export class Link {
   #idleAt: Instant | undefined;
   /** Failures in effect. */
   failures = 0;
+  /** The shares that failures in effect take, besides the model's. */
+  readonly #losses: number[] = [];
 
   constructor(model: LinkModel, random: SimRandom) {
     this.#model = model;
     this.#random = random;
   }
 
+  /** Neither dead nor lossier than its model says. */
+  get isSound(): boolean {
+    return this.failures === 0 && this.#losses.length === 0;
+  }
+
+  /** A failure that takes `share` of the packets begins (1) or ends (-1). */
+  changeLoss(share: number, change: 1 | -1): void {
+    if (change === 1) this.#losses.push(share);
+    else this.#losses.splice(this.#losses.indexOf(share), 1);
+  }
+
   /** The instants at which the copies of a packet of `bytes` octets arrive: none, one or two. */
   transmit(now: Instant, bytes: number): Instant[] {
     const { loss = 0, burst, duplicate = 0 } = this.#model;
     if (this.failures > 0) return [];
+    if (this.#losses.some((share) => this.#random.chance(share))) return [];
     const left = this.#serialize(now, bytes);
     if (left === undefined) return [];
     if (this.#random.chance(loss) || (burst !== undefined && this.#loseInBurst(burst))) return [];

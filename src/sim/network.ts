@@ -1,4 +1,4 @@
-import { type AddressPair, pairKey } from "../core/output.ts";
+import type { AddressPair } from "../core/output.ts";
 import type { Instant } from "../core/time.ts";
 import { type Address, parseAddress } from "../wire/address.ts";
 import { Link } from "./link.ts";
@@ -8,7 +8,11 @@ import type { Failure, HostSpec, LinkModel, UplinkName } from "./scenario.ts";
 /** A host's attachment to one ISP. */
 interface Uplink {
   readonly host: string;
-  readonly address: Address;
+  address: Address;
+  /** The address that it has by itself, and the one that it has while renumbered. */
+  readonly addresses: { readonly usual: Address; readonly other: Address };
+  /** Failures in effect that renumber it. */
+  renumbered: number;
   readonly up: Link;
   readonly down: Link;
 }
@@ -29,7 +33,9 @@ export class Network {
       const number = this.#byHost.size + 1;
       const made = Array.from({ length: uplinks }, (_, i) => ({
         host: name,
-        address: addressOf(number, i + 1),
+        address: addressOf(number, i + 1, 1),
+        addresses: { usual: addressOf(number, i + 1, 1), other: addressOf(number, i + 1, 2) },
+        renumbered: 0,
         up: new Link(model, new SimRandom(seed, `up ${name} ${i}`)),
         down: new Link(model, new SimRandom(seed, `down ${name} ${i}`)),
       }));
@@ -38,16 +44,17 @@ export class Network {
     }
   }
 
-  /** The host's addresses, in the order of its uplinks. @throws when there is no such host. */
+  /** The host's present addresses, in the order of its uplinks. @throws when there is no such host. */
   addressesOf(host: string): Address[] {
     const uplinks = this.#byHost.get(host);
     if (uplinks === undefined) throw new Error(`the scenario has no host "${host}"`);
     return uplinks.map(({ address }) => address);
   }
 
-  /** The host that has the address. */
-  hostOf(address: Address): string | undefined {
-    return this.#byAddress.get(address)?.host;
+  /** Those too that its uplinks have while renumbered. */
+  allAddressesOf(host: string): Address[] {
+    const uplinks = this.#byHost.get(host) ?? [];
+    return uplinks.flatMap(({ addresses: { usual, other } }) => [usual, other]);
   }
 
   /** When the copies of a packet arrive that leaves now; empty when it is lost. */
@@ -55,18 +62,18 @@ export class Network {
     const source = this.#byAddress.get(path.local);
     const destination = this.#byAddress.get(path.peer);
     if (source === undefined || destination === undefined) return [];
-    if (this.#isBlocked(path, source, destination)) return [];
+    if (this.#isBlocked(source, destination)) return [];
     const passed = source.up.transmit(now, bytes);
     return passed.flatMap((at) => destination.down.transmit(at, bytes));
   }
 
-  /** No failure lies on the path, in this direction. */
+  /** No failure, nor a loss beyond the links' model, lies on the path, in this direction. */
   isOpen(path: AddressPair): boolean {
     const source = this.#byAddress.get(path.local);
     const destination = this.#byAddress.get(path.peer);
     if (source === undefined || destination === undefined) return false;
-    if (source.up.failures > 0 || destination.down.failures > 0) return false;
-    return !this.#isBlocked(path, source, destination);
+    if (!source.up.isSound || !destination.down.isSound) return false;
+    return !this.#isBlocked(source, destination);
   }
 
   /** A failure of links or paths begins (or ends, with `change` -1). */
@@ -76,10 +83,24 @@ export class Network {
       if (failure.direction !== "down") uplink.up.failures += change;
       if (failure.direction !== "up") uplink.down.failures += change;
     }
+    if (failure.type === "loss") {
+      const { up, down } = this.#uplink(failure);
+      for (const link of [up, down]) link.changeLoss(failure.share, change);
+    }
+    if (failure.type === "renumber") this.#renumber(this.#uplink(failure), change);
     if (failure.type === "path") {
       const path = this.#path(failure.from, failure.to);
-      this.#blocked.set(path, (this.#blocked.get(path) ?? 0) + change);
+      const failures = (this.#blocked.get(path) ?? 0) + change;
+      if (failures > 0) this.#blocked.set(path, failures);
+      else this.#blocked.delete(path);
     }
+  }
+
+  #renumber(uplink: Uplink, change: 1 | -1): void {
+    uplink.renumbered += change;
+    this.#byAddress.delete(uplink.address);
+    uplink.address = uplink.renumbered > 0 ? uplink.addresses.other : uplink.addresses.usual;
+    this.#byAddress.set(uplink.address, uplink);
   }
 
   partition(hosts: ReadonlySet<string>): void {
@@ -97,11 +118,11 @@ export class Network {
   }
 
   #path(from: UplinkName, to: UplinkName): string {
-    return pairKey({ local: this.#uplink(from).address, peer: this.#uplink(to).address });
+    return pathKey(this.#uplink(from), this.#uplink(to));
   }
 
-  #isBlocked(path: AddressPair, source: Uplink, destination: Uplink): boolean {
-    if (this.#blocked.size > 0 && (this.#blocked.get(pairKey(path)) ?? 0) > 0) return true;
+  #isBlocked(source: Uplink, destination: Uplink): boolean {
+    if (this.#blocked.size > 0 && this.#blocked.has(pathKey(source, destination))) return true;
     for (const inside of this.#partitions) {
       if (inside.has(source.host) !== inside.has(destination.host)) return true;
     }
@@ -109,9 +130,14 @@ export class Network {
   }
 }
 
+/** Between two uplinks, whatever their present addresses are. */
+function pathKey(from: Uplink, to: Uplink): string {
+  return `${from.addresses.usual} ${to.addresses.usual}`;
+}
+
 /** In the documentation prefix; ISP and host number stand in it. */
-function addressOf(host: number, isp: number): Address {
-  const address = parseAddress(`2001:db8:${isp.toString(16)}:${host.toString(16)}::1`);
+function addressOf(host: number, isp: number, last: number): Address {
+  const address = parseAddress(`2001:db8:${isp.toString(16)}:${host.toString(16)}::${last}`);
   if (address === undefined) throw new Error(`no address for host ${host} at ISP ${isp}`);
   return address;
 }

@@ -78,6 +78,10 @@ export type Failure = { readonly at: number; readonly lasts?: number } & (
   | { readonly type: "path"; readonly from: UplinkName; readonly to: UplinkName }
   /** These hosts reach each other only. */
   | { readonly type: "partition"; readonly hosts: readonly string[] }
+  /** What passes the uplink, in either direction, is lost with this probability: bad radio. */
+  | (UplinkName & { readonly type: "loss"; readonly share: number })
+  /** The uplink has another address meanwhile; the host sees that, its peers have to be told. */
+  | (UplinkName & { readonly type: "renumber" })
   /** The host is off for as long, and comes back with the same addresses and no state. */
   | { readonly type: "reboot"; readonly host: string }
 );
@@ -86,6 +90,8 @@ export type Failure = { readonly at: number; readonly lasts?: number } & (
 export function hostsOf(failure: Failure): readonly string[] {
   switch (failure.type) {
     case "uplink":
+    case "loss":
+    case "renumber":
     case "reboot":
       return [failure.host];
     case "path":
@@ -106,6 +112,10 @@ export function describeFailure(failure: Failure): string {
       const { from, to } = failure;
       return `path ${from.host}/${from.uplink} > ${to.host}/${to.uplink}`;
     }
+    case "loss":
+      return `loss of ${(failure.share * 100).toFixed(0)} % at ${failure.host}/${failure.uplink}`;
+    case "renumber":
+      return `renumber ${failure.host}/${failure.uplink}`;
     case "partition":
       return `partition ${failure.hosts.join(" ")}`;
     case "reboot":

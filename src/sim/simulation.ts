@@ -1,17 +1,30 @@
 import { DeadlineQueue } from "../core/deadline-queue.ts";
-import { type AddressPair, type ContextEvent, samePair } from "../core/output.ts";
-import { after, type Duration, type Instant, instant, seconds } from "../core/time.ts";
+import { type AddressPair, type ContextEvent, pairKey, samePair } from "../core/output.ts";
+import {
+  after,
+  between,
+  type Duration,
+  type Instant,
+  instant,
+  latest,
+  seconds,
+} from "../core/time.ts";
+import type { Address } from "../wire/address.ts";
 import { EventQueue } from "./event-queue.ts";
+import { noFigures, type SimFigures } from "./figures.ts";
 import { Flow, type FlowReport, type Interruption } from "./flow.ts";
 import { type EndpointMaker, Host, type Surroundings } from "./host.ts";
 import {
   checkAgreement,
+  checkCollected,
   checkEmpty,
+  checkProbes,
   type InvariantName,
   InvariantViolation,
 } from "./invariants.ts";
 import { Network } from "./network.ts";
 import { PAYLOAD_BYTES, type Packet, type Payload } from "./packet.ts";
+import { checkProgress } from "./progress.ts";
 import { SimRandom } from "./random.ts";
 import { describeFailure, type Failure, hostsOf, type Scenario } from "./scenario.ts";
 import { describeControl, describeEvent } from "./trace.ts";
@@ -22,17 +35,6 @@ export interface SimOptions {
   readonly trace?: boolean;
   /** Tests plant broken endpoints. */
   readonly makeEndpoint?: EndpointMaker;
-}
-
-/** What a run did. */
-export interface SimFigures {
-  events: number;
-  payloadPackets: number;
-  controlPackets: number;
-  lostPackets: number;
-  failures: number;
-  established: number;
-  recoveries: number;
 }
 
 export interface Violation {
@@ -58,13 +60,10 @@ export interface SimResult {
 const START = instant(1_000_000);
 /** From the end of all traffic until both ends must agree; below every idle timeout. */
 const SETTLING = seconds(200);
-/** How often flows are looked at for progress. */
-const FLOW_CHECK_INTERVAL = seconds(60);
+/** How often flows, probes and idle contexts are looked at. */
+const INSPECTION_INTERVAL = seconds(60);
 /** A handler that leaves the clock where it is this often goes round in circles. */
 const TIMEOUTS_PER_INSTANT = 1000;
-/** The longest pause between two probes: 60 s (RFC 5534 section 4.3) and our jitter. */
-const PROBE_PAUSE_MAX = 72;
-
 /** Runs one scenario from one seed, to its end or to the first violation. */
 export function simulate(scenario: Scenario, options: SimOptions): SimResult {
   return new Simulation(scenario, options).run();
@@ -76,14 +75,15 @@ class Simulation implements Surroundings {
   readonly #seed: number;
   readonly #network: Network;
   readonly #hosts = new Map<string, Host>();
+  /** By each address that a host has at some time. */
+  readonly #owners = new Map<Address, Host>();
   readonly #flows: Flow[];
   readonly #events = new EventQueue();
   readonly #timers = new DeadlineQueue<Host>();
   readonly #trace: string[] | undefined;
-  readonly #figures: SimFigures = {
-    ...{ events: 0, payloadPackets: 0, controlPackets: 0, lostPackets: 0 },
-    ...{ failures: 0, established: 0, recoveries: 0 },
-  };
+  readonly #figures = noFigures();
+  /** The flows of each ULID pair, by `pairKey` of either end's view. */
+  readonly #flowsByUlids = new Map<string, Flow[]>();
   #timeoutsAtOnce = 0;
 
   constructor(scenario: Scenario, { seed, trace = false, makeEndpoint }: SimOptions) {
@@ -93,7 +93,9 @@ class Simulation implements Surroundings {
     this.#network = new Network(seed, scenario.hosts, scenario.link);
     for (const { name } of scenario.hosts) {
       const addresses = this.#network.addressesOf(name);
-      this.#hosts.set(name, new Host(name, addresses, this, { scenario, seed, makeEndpoint }));
+      const host = new Host(name, addresses, this, { scenario, seed, makeEndpoint });
+      this.#hosts.set(name, host);
+      for (const address of this.#network.allAddressesOf(name)) this.#owners.set(address, host);
     }
     this.#flows = scenario.flows.map((_, i) => this.#makeFlow(i));
   }
@@ -130,6 +132,7 @@ class Simulation implements Surroundings {
       this.#figures.controlPackets += 1;
       if (this.#trace) this.#note(`${host.name} ${describeControl(packet, arrivals.length)}`);
     }
+    if (arrivals.length === 0) return;
     const receiver = this.#ownerOf(path);
     for (const at of arrivals) this.#events.schedule(at, () => receiver.receive(packet));
   }
@@ -139,9 +142,21 @@ class Simulation implements Surroundings {
   }
 
   handleEvent(host: Host, event: ContextEvent): void {
-    if (event.event === "established") this.#figures.established += 1;
-    if (event.event === "recovered") this.#figures.recoveries += 1;
+    const figures = this.#figures;
+    if (event.event === "established") figures.established += 1;
+    if (event.event === "established" && this.#isRenewal(event.ulids)) figures.renewals += 1;
+    if (event.event === "closed" && event.cause === "idle") figures.collected += 1;
+    if (event.event === "switched") figures.switches += 1;
+    if (event.event === "recovered") figures.recoveries += 1;
     if (this.#trace) this.#note(`${host.name} ${describeEvent(event)}`);
+  }
+
+  /** The peer has kept its context, and has just asked for this one (RFC 5533 section 7.17). */
+  #isRenewal(ulids: AddressPair): boolean {
+    const mirrored = { local: ulids.peer, peer: ulids.local };
+    return this.#ownerOf(ulids)
+      .endpoint.contexts()
+      .some((context) => context.state === "I2BIS-SENT" && samePair(context.ulids, mirrored));
   }
 
   reschedule(host: Host): void {
@@ -159,9 +174,9 @@ class Simulation implements Surroundings {
   /** The scenario, then a quiet time in which everything must come to agree and to go. */
   #play(): void {
     const end = after(START, seconds(this.#scenario.duration));
-    while (after(this.now, FLOW_CHECK_INTERVAL) < end) {
-      this.#runUntil(after(this.now, FLOW_CHECK_INTERVAL));
-      for (const flow of this.#flows) this.#checkProgress(flow);
+    while (after(this.now, INSPECTION_INTERVAL) < end) {
+      this.#runUntil(after(this.now, INSPECTION_INTERVAL));
+      this.#inspect();
     }
     this.#runUntil(end);
     for (const flow of this.#flows) flow.finish();
@@ -169,9 +184,32 @@ class Simulation implements Surroundings {
     this.#runUntil(after(end, SETTLING));
     const hosts = [...this.#hosts.values()];
     checkAgreement(hosts, (pair) => this.#ownerOf(pair));
-    // An end that explores revives, once, the context that the other has just forgotten.
-    this.#runUntil(after(end, seconds(2 * this.#scenario.contextIdleTimeout + 300)));
+    this.#runUntil(after(end, this.#collectionBound));
     for (const host of hosts) checkEmpty(host);
+  }
+
+  /** What must hold at any time. */
+  #inspect(): void {
+    for (const flow of this.#flows) checkProgress(this.now, flow, this.#scenario, this.#network);
+    for (const host of this.#hosts.values()) {
+      checkProbes(host, host.takeProbeCounts());
+      checkCollected(host, (ulids) => this.#idleFor(ulids), this.#collectionBound);
+    }
+  }
+
+  /** How long no flow has used the ULID pair. */
+  #idleFor(ulids: AddressPair): Duration {
+    const flows = this.#flowsByUlids.get(pairKey(ulids)) ?? [];
+    const last = latest(START, ...flows.map(({ silentSince }) => silentSince ?? this.now));
+    return between(last, this.now);
+  }
+
+  /**
+   * How long after its last use a context may live: an end that explores revives, once, the
+   * context that the other has just forgotten.
+   */
+  get #collectionBound(): Duration {
+    return seconds(2 * this.#scenario.contextIdleTimeout + 300);
   }
 
   #runUntil(end: Instant): void {
@@ -234,6 +272,9 @@ class Simulation implements Surroundings {
       if (change === 1) host.halt();
       else host.resume();
     }
+    if (failure.type === "renumber") {
+      this.#host(failure.host).changeAddresses(this.#network.addressesOf(failure.host));
+    }
     if (failure.type === "uplink" && failure.seen) {
       this.#host(failure.host).changeUplink(failure.uplink, change);
     }
@@ -249,55 +290,20 @@ class Simulation implements Surroundings {
       throw new Error(`flow ${number} needs two hosts with an uplink each`);
     }
     const random = new SimRandom(this.#seed, `flow ${spec.from} ${spec.to} ${spec.kind}`);
-    return new Flow(number, spec, { from, to, ulids: { local, peer }, random }, this);
+    const flow = new Flow(number, spec, { from, to, ulids: { local, peer }, random }, this);
+    for (const pair of [flow.ulids, { local: peer, peer: local }]) {
+      const sharing = this.#flowsByUlids.get(pairKey(pair));
+      if (sharing === undefined) this.#flowsByUlids.set(pairKey(pair), [flow]);
+      else sharing.push(flow);
+    }
+    return flow;
   }
 
-  /** A flow must go on when it could have for longer than recovery takes at worst. */
-  #checkProgress(flow: Flow): void {
-    const { from, to, activeSince, progressAt } = flow;
-    if (activeSince === undefined || !from.isUp || !to.isUp) return;
-    const since = Math.max(progressAt, from.changedAt, to.changedAt);
-    const patience = seconds(recoveryBound(this.#scenario, from, to));
-    if (this.now - since <= patience || !this.#couldWork(flow, patience)) return;
-    const message =
-      `the ${flow.spec.kind} flow from ${from.name} to ${to.name} has made no progress for ` +
-      `${((this.now - since) / 1000).toFixed(0)} s though a pair of locators works both ways`;
-    throw new InvariantViolation("flow-recovers", [from.name, to.name], message);
-  }
-
-  /** Plain IPv6 works, or both ends have held a context long enough and some pair works. */
-  #couldWork({ from, to, ulids }: Flow, patience: Duration): boolean {
-    if (this.#worksBothWays(ulids)) return true;
-    const mirrored = { local: ulids.peer, peer: ulids.local };
-    const held = [
-      { host: from, pair: ulids },
-      { host: to, pair: mirrored },
-    ].every(({ host, pair }) =>
-      host.endpoint
-        .contexts()
-        .some(
-          (context) =>
-            samePair(context.ulids, pair) &&
-            context.establishedAt !== undefined &&
-            this.now - context.establishedAt > patience,
-        ),
-    );
-    return (
-      held &&
-      from.addresses.some((local) =>
-        to.addresses.some((peer) => this.#worksBothWays({ local, peer })),
-      )
-    );
-  }
-
-  #worksBothWays({ local, peer }: AddressPair): boolean {
-    return (
-      this.#network.isOpen({ local, peer }) && this.#network.isOpen({ local: peer, peer: local })
-    );
-  }
-
+  /** The host at the pair's other end. */
   #ownerOf({ peer }: AddressPair): Host {
-    return this.#host(this.#network.hostOf(peer) ?? peer);
+    const host = this.#owners.get(peer);
+    if (host === undefined) throw new Error(`no host has the address ${peer}`);
+    return host;
   }
 
   #host(name: string): Host {
@@ -319,24 +325,6 @@ class Simulation implements Surroundings {
   #note(line: string): void {
     this.#trace?.push(`${((this.now - START) / 1000).toFixed(3).padStart(10)} ${line}`);
   }
-}
-
-/** Chance that losses alone keep a flow from recovering in time: next to none. */
-const MISSED = 1e-6;
-
-/**
- * Seconds after which a flow has recovered, as far as losses let anything be certain: both Send
- * Timeouts, all pairs probed again and again at the longest pause, a hold-down of I1 (60 s)
- * after its four retransmissions (64 s), and TCP's longest timeout (60 s).
- */
-function recoveryBound({ sendTimeout, link }: Scenario, from: Host, to: Host): number {
-  const { loss = 0, burst } = link;
-  const bursting = burst === undefined ? 0 : burst.enter / (burst.enter + burst.leave);
-  const passes = (1 - loss) * (1 - bursting * (burst?.loss ?? 0));
-  // Three messages end an exploration, and each passes two links.
-  const rounds = Math.max(2, Math.ceil(Math.log(MISSED) / Math.log(1 - passes ** 6)));
-  const pairs = from.addresses.length * to.addresses.length;
-  return 2 * sendTimeout + rounds * pairs * PROBE_PAUSE_MAX + 184;
 }
 
 function sinceStart({ from, to }: Interruption): Interruption {
