@@ -5,6 +5,7 @@ import { findScenario, SCENARIOS } from "../sim/scenarios.ts";
 import { shrink } from "../sim/shrink.ts";
 import { type SimResult, simulate } from "../sim/simulation.ts";
 import { soakScenario } from "../sim/soak.ts";
+import { runSoak } from "../sim/soak-run.ts";
 import { FULL_SWEEP, sweep } from "../sim/sweep.ts";
 import { chartSweep } from "../sim/sweep-chart.ts";
 import { formatSweep } from "../sim/sweep-text.ts";
@@ -30,6 +31,7 @@ interface SoakOptions {
   readonly hosts: number;
   readonly hours: number;
   readonly seed: number;
+  readonly threads?: number;
   readonly json: boolean;
 }
 
@@ -64,7 +66,8 @@ export function registerSim(program: Command): void {
     .summary("many hosts for many hours with random failures")
     .option("--hosts <count>", "2 or more", parseCount, 1000)
     .option("--hours <count>", "of simulated time", parseCount, 24)
-    .action(runSoak);
+    .option("--threads <count>", "one for each processor unless given", parseCount)
+    .action(runSoakCommand);
 }
 
 function withSeed(command: Command): Command {
@@ -146,20 +149,34 @@ async function runSweep({ seeds, text, svg, json }: SweepOptions): Promise<void>
   throw new CommandError(message, EXIT.failed);
 }
 
-function runSoak({ hosts, hours, seed, json }: SoakOptions): void {
+async function runSoakCommand({ hosts, hours, seed, threads, json }: SoakOptions): Promise<void> {
   if (hosts < 2) throw new CommandError("a soak needs 2 hosts or more", EXIT.usage);
-  const scenario = soakScenario(seed, { hosts, hours });
   const start = performance.now();
-  const result = simulate(scenario, { seed });
+  const result = await runSoak(seed, { hosts, hours }, threads);
   const realSeconds = Number(((performance.now() - start) / 1000).toFixed(1));
-  const { figures, violation } = result;
+  // Of the whole process with its threads; the system counts in kibibytes.
+  const peakMebibytes = Math.round(process.resourceUsage().maxRSS / 1024);
+  const { figures, failures, failed, ...rest } = result;
   if (json) {
-    const size = { hosts, hours, seed };
-    printJson({ schemaVersion: SCHEMA_VERSION, ...size, realSeconds, figures, violation });
+    const size = { hosts, hours, seed, realSeconds, peakMebibytes };
+    printJson({ schemaVersion: SCHEMA_VERSION, ...size, figures, failures, failed, ...rest });
   } else {
     const rows = Object.entries(figures).map(nameFigure);
     print(formatFields([["hosts", hosts], ["hours", hours], ["seed", seed], ...rows]));
-    print(`real time ${realSeconds} s`);
+    print(`\n${formatTable(["FAILURES", "OF THE KIND"], kindsOf(failures))}\n`);
+    print(`${realSeconds} s of real time, ${result.threads} threads, at most ${peakMebibytes} MiB`);
   }
-  judge(scenario, result);
+  if (failed === undefined) return;
+  const { seed: failedSeed, hosts: failedHosts } = failed;
+  process.stderr.write(
+    `the same alone: l3shim sim soak --seed ${failedSeed} --hosts ${failedHosts} --hours ${hours}\n`,
+  );
+  const scenario = soakScenario(failed);
+  judge(scenario, simulate(scenario, { seed: failedSeed }));
+}
+
+function kindsOf(failures: Readonly<Record<string, number>>): [number, string][] {
+  return Object.entries(failures)
+    .sort(([, a], [, b]) => b - a)
+    .map(([kind, count]) => [count, kind]);
 }

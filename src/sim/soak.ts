@@ -1,11 +1,31 @@
 import { SimRandom } from "./random.ts";
 import type { Failure, FlowSpec, Scenario } from "./scenario.ts";
 
-/** How large a soak is. */
+/** How large a soak, or one group of it, is. */
 export interface SoakSize {
   /** 2 or more. */
   readonly hosts: number;
   readonly hours: number;
+}
+
+/** A part of a soak: hosts that only talk to each other. */
+export interface SoakGroup extends SoakSize {
+  readonly seed: number;
+}
+
+/** Hosts of a group at most: few enough for the processor's cache. */
+const GROUP_SIZE = 50;
+
+/**
+ * The soak's hosts in groups that know nothing of each other, so that they can run side by side.
+ * Group after group has the next seed: each is a soak of its own size with that seed.
+ */
+export function soakGroups(seed: number, { hosts, hours }: SoakSize): SoakGroup[] {
+  const count = Math.ceil(hosts / GROUP_SIZE);
+  return Array.from({ length: count }, (_, i) => {
+    const first = Math.floor((i * hosts) / count);
+    return { seed: seed + i, hosts: Math.floor(((i + 1) * hosts) / count) - first, hours };
+  });
 }
 
 const HOUR = 3600;
@@ -19,7 +39,7 @@ const FAILURE_LENGTH = 180;
  * then. The flows are sparse, since what is searched for lies in the contexts that come and go,
  * not in the payload.
  */
-export function soakScenario(seed: number, { hosts, hours }: SoakSize): Scenario {
+export function soakScenario({ seed, hosts, hours }: SoakGroup): Scenario {
   const random = new SimRandom(seed, "soak");
   const names = Array.from({ length: hosts }, (_, i) => `h${i + 1}`);
   const uplinks = names.map(() => 2 + random.index(2));
@@ -74,7 +94,9 @@ function drawFailure(
     const others = Array.from({ length: 20 }, () => nameAt(names, random.index(names.length)));
     return { ...when, type: "partition", hosts: [name, ...others] };
   }
-  if (kind < 0.3) {
+  if (kind < 0.22) return { ...when, ...uplink, type: "renumber" };
+  if (kind < 0.35) return { ...when, ...uplink, type: "loss", share: random.between(0.1, 0.9) };
+  if (kind < 0.5) {
     const peer = random.index(names.length);
     const to = { host: nameAt(names, peer), uplink: random.index(uplinks[peer] ?? 1) };
     return { ...when, type: "path", from: uplink, to };
