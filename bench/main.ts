@@ -1,9 +1,8 @@
 import { parseArgs } from "node:util";
 import { BenchNetwork, type Measurement, SETUPS } from "./nfqueue.ts";
 import { type PlaneTask, runPlaneHost } from "./plane-host.ts";
-import { renderReport, writeSection } from "./report.ts";
-
-const REPORT_FILE = "docs/benchmarks.md";
+import { NFQUEUE_SECTION, renderReport } from "./report.ts";
+import { REPORT_FILE, writeSection } from "./section.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,7 +20,7 @@ if (positionals[0] === "plane-host") {
   const rounds = await measureRounds(Number(values.rounds), seconds);
   const report = renderReport(rounds, seconds);
   process.stdout.write(`${report}\n`);
-  if (values.write) await writeSection(REPORT_FILE, report);
+  if (values.write) await writeSection(REPORT_FILE, NFQUEUE_SECTION, report);
 }
 
 /** Each round runs every setup, in turn from another one on. */

@@ -1,7 +1,5 @@
-import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
-import { cpus, release, totalmem } from "node:os";
 import type { Measurement, Setup } from "./nfqueue.ts";
+import { describeMachine, type Section } from "./section.ts";
 
 /** A row of the report: a figure under `setup`, as a share of what it was under `base`. */
 interface Ratio {
@@ -39,17 +37,17 @@ const DESCRIPTIONS: Readonly<Record<Setup, string>> = {
   rewritten: "shim, rewritten to other locators",
 };
 
-const SECTION = "<!-- nfqueue: made by `npm run bench -- --write` -->";
-const SECTION_END = "<!-- end of nfqueue -->";
+export const NFQUEUE_SECTION: Section = {
+  name: "nfqueue",
+  heading: "The user-space data plane (NFQUEUE)",
+  command: "npm run bench -- --write",
+};
 
 /** The section on the user-space data plane, in Markdown. */
 export function renderReport(rounds: readonly (readonly Measurement[])[], seconds: number): string {
-  const machine = `${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}, ${Math.round(
-    totalmem() / 2 ** 30,
-  )} GiB, Linux ${release()}, Node.js ${process.versions.node}`;
   const setups = rounds[0]?.map(({ setup }) => setup) ?? [];
   return [
-    `Machine: ${machine}; both hosts, both planes and the routers share it.`,
+    `Machine: ${describeMachine()}; both hosts, both planes and the routers share it.`,
     "",
     `${rounds.length} interleaved rounds, ${seconds} s for each figure; medians, with the least and`,
     "the greatest round in brackets. A ratio is taken within each round, then the median of them.",
@@ -62,16 +60,6 @@ export function renderReport(rounds: readonly (readonly Measurement[])[], second
     "|---|---|---|",
     ...RATIOS.map((ratio) => ratioRow(ratio, rounds)),
   ].join("\n");
-}
-
-/** Puts the section in its place in the file, at the end when it has none yet. */
-export async function writeSection(file: string, section: string): Promise<void> {
-  const text = existsSync(file) ? await readFile(file, "utf8") : "# Benchmarks\n";
-  const [before = "", rest = ""] = text.split(SECTION);
-  const after = rest.split(SECTION_END)[1] ?? "\n";
-  const heading = text.includes(SECTION) ? "" : "\n## The user-space data plane (NFQUEUE)\n\n";
-  const body = `${SECTION}\n\n${section}\n\n${SECTION_END}`;
-  await writeFile(file, `${before}${heading}${body}${after}`);
 }
 
 function figureRow(setup: Setup, measurements: readonly Measurement[]): string {

@@ -2,13 +2,7 @@ import type { Keepalive, Probe, ProbeState } from "../wire/message.ts";
 import type { Context } from "./context.ts";
 import { SUSPICION_INTERVAL } from "./defaults.ts";
 import { Exploration } from "./exploration.ts";
-import {
-  type AddressPair,
-  type Deadline,
-  type DeadlineReason,
-  type ExplorationCause,
-  samePair,
-} from "./output.ts";
+import { type AddressPair, type Deadline, type ExplorationCause, samePair } from "./output.ts";
 import { choosePair, type Draw, moveFirst, orderPairs, type PairCandidate } from "./pair-order.ts";
 import { REAP, type ReapEvent } from "./reap.ts";
 import { type ReapCheck, type ReapSpans, ReapTimers } from "./reap-timers.ts";
@@ -98,14 +92,13 @@ export class Reachability {
   }
 
   get deadline(): Deadline | undefined {
-    const candidates: { at: Instant; reason: DeadlineReason }[] = [];
-    if (this.#check !== undefined) candidates.push(this.#check);
+    const { tag } = this.#context;
+    const check = this.#check;
     const probe = this.#exploration.nextProbe;
-    if (probe !== undefined) candidates.push({ at: probe, reason: "probe" });
-    const [first, second] = candidates;
-    const next =
-      second !== undefined && first !== undefined && second.at < first.at ? second : first;
-    return next === undefined ? undefined : { ...next, tag: this.#context.tag };
+    if (probe !== undefined && (check === undefined || probe < check.at)) {
+      return { at: probe, reason: "probe", tag };
+    }
+    return check && { at: check.at, reason: check.reason, tag };
   }
 
   handleProbe(message: Probe, arrival: AddressPair): void {

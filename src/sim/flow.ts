@@ -124,8 +124,8 @@ export class Flow {
   /** A packet of the flow has reached the application at `host`. */
   handlePayload(host: Host, { kind, sequence }: Payload): void {
     if (kind === "request") {
-      const reply = { flow: this.#number, kind: "reply", sequence } as const;
-      return host.send({ ...reply, ulids: this.#reverse.ulids }, this.#reverse.key);
+      const { ulids, key } = this.#reverse;
+      return host.send({ flow: this.#number, kind: "reply", sequence, ulids }, key);
     }
     if (sequence <= this.#acknowledged || this.activeSince === undefined) return;
     this.#acknowledged = sequence;
@@ -141,8 +141,9 @@ export class Flow {
   #request(): void {
     const { kind, interval } = this.spec;
     this.#sent += 1;
-    const payload = { flow: this.#number, kind: "request", sequence: this.#sequence } as const;
-    this.from.send({ ...payload, ulids: this.ulids }, this.#key);
+    const sequence = this.#sequence;
+    const { ulids } = this;
+    this.from.send({ flow: this.#number, kind: "request", sequence, ulids }, this.#key);
     if (kind === "udp") {
       this.#setTimer(seconds(interval), () => {
         this.#sequence += 1;

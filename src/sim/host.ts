@@ -6,7 +6,7 @@ import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import { checkDelivery, checkOutputs } from "./invariants.ts";
 import { PAYLOAD_BYTES, type Packet, type Payload } from "./packet.ts";
-import { SimPlane } from "./plane.ts";
+import { type PlaneContext, SimPlane } from "./plane.ts";
 import { SimRandom, simKeyedHash } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -134,9 +134,8 @@ export class Host {
     const mapping = this.#plane.outbound(key);
     const { local, peer } = mapping?.locators ?? payload.ulids;
     const tag = mapping?.peerTag;
-    this.#surroundings.transmit(this, {
-      ...{ type: "payload", source: local, destination: peer, payload, tag },
-    });
+    const packet: Packet = { type: "payload", source: local, destination: peer, payload, tag };
+    this.#surroundings.transmit(this, packet);
   }
 
   receive(packet: Packet): void {
@@ -150,25 +149,30 @@ export class Host {
   #receivePayload(packet: Extract<Packet, { readonly type: "payload" }>): void {
     const { now } = this.#surroundings;
     const { source, destination, payload, tag } = packet;
-    const pair = { local: destination, peer: source };
-    const key = pairKey(pair);
-    const context = tag === undefined ? this.#plane.byUlids(key) : this.#plane.byTag(tag);
-    if (tag !== undefined && context === undefined) {
-      this.#endpoint.handleUnknownTag(now, source, destination, tag);
-      return this.#drain();
-    }
-    checkDelivery(this, packet, context?.ulids ?? pair);
-    if (context === undefined) {
-      this.#count(pair, key);
+    if (tag === undefined) {
+      const pair = { local: destination, peer: source };
+      const key = pairKey(pair);
+      const context = this.#plane.byUlids(key);
+      checkDelivery(this, packet, pair);
+      if (context === undefined) this.#count(pair, key);
+      else this.#noteInbound(context, false);
     } else {
-      context.traffic.in(now, PAYLOAD_BYTES);
-      if (context.watched) this.#reportInbound(context.tag, tag !== undefined);
+      const context = this.#plane.byTag(tag);
+      if (context === undefined) {
+        this.#endpoint.handleUnknownTag(now, source, destination, tag);
+        return this.#drain();
+      }
+      checkDelivery(this, packet, context.ulids);
+      this.#noteInbound(context, true);
     }
     this.#surroundings.deliver(this, payload);
   }
 
-  #reportInbound(tag: ContextTag, tagged: boolean): void {
-    this.#endpoint.handleInboundPayload(this.#surroundings.now, tag, tagged);
+  #noteInbound({ traffic, watched, tag }: PlaneContext, tagged: boolean): void {
+    const { now } = this.#surroundings;
+    traffic.in(now, PAYLOAD_BYTES);
+    if (!watched) return;
+    this.#endpoint.handleInboundPayload(now, tag, tagged);
     this.#drain();
   }
 

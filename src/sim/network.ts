@@ -63,8 +63,11 @@ export class Network {
     const destination = this.#byAddress.get(path.peer);
     if (source === undefined || destination === undefined) return [];
     if (this.#isBlocked(source, destination)) return [];
-    const passed = source.up.transmit(now, bytes);
-    return passed.flatMap((at) => destination.down.transmit(at, bytes));
+    const arrivals: Instant[] = [];
+    for (const at of source.up.transmit(now, bytes)) {
+      arrivals.push(...destination.down.transmit(at, bytes));
+    }
+    return arrivals;
   }
 
   /** No failure, nor a loss beyond the links' model, lies on the path, in this direction. */

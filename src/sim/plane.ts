@@ -3,7 +3,7 @@ import { TrafficRecord } from "../core/traffic.ts";
 import type { ContextTag } from "../wire/tag.ts";
 
 /** What the data plane knows of a context. */
-interface PlaneContext {
+export interface PlaneContext {
   readonly tag: ContextTag;
   readonly ulids: AddressPair;
   readonly traffic: TrafficRecord;

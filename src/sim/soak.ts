@@ -72,7 +72,7 @@ function drawFlow(random: SimRandom, names: readonly string[], from: number): Fl
     kind: random.chance(0.5) ? "udp" : "tcp",
     from: nameAt(names, from),
     to: nameAt(names, to),
-    interval: 2,
+    interval: 4,
     start: random.between(0, HOUR),
     phases: { active: 400, silent: 1600 },
   };

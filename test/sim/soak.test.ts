@@ -22,12 +22,12 @@ test("a soak has every kind of failure, and a host fails once an hour", () => {
 });
 
 test("every host of a soak has a flow of its own, and the flows go on to the end", () => {
-  const scenario = soakScenario({ seed: 1, hosts: 8, hours: 12 });
+  const scenario = soakScenario({ seed: 1, hosts: 6, hours: 6 });
   const { flows, trace } = simulate(scenario, { seed: 1, trace: true });
-  expect(new Set(flows.map(({ from }) => from)).size).toBe(8);
-  // 1 request each 2 s in a fifth of the time would be 4320.
-  for (const { answered } of flows) expect(answered).toBeGreaterThan(2000);
-  const lastHour = trace.filter((line) => Number(line.trim().split(" ")[0]) > 11 * 3600);
+  expect(new Set(flows.map(({ from }) => from)).size).toBe(6);
+  // A request every 4 s in a fifth of the time would be 1080.
+  for (const { answered } of flows) expect(answered).toBeGreaterThan(300);
+  const lastHour = trace.filter((line) => Number(line.trim().split(" ")[0]) > 5 * 3600);
   expect(lastHour.some((line) => line.includes("established"))).toBe(true);
   expect(lastHour.some((line) => line.includes("closed"))).toBe(true);
 });
