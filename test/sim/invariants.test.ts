@@ -2,13 +2,13 @@ import { expect, test } from "vitest";
 import type { EndpointConfig } from "../../src/core/config.ts";
 import { Endpoint } from "../../src/core/endpoint.ts";
 import type { Deadline, Output } from "../../src/core/output.ts";
-import type { Instant } from "../../src/core/time.ts";
+import { type Instant, seconds } from "../../src/core/time.ts";
 import type { Scenario } from "../../src/sim/scenario.ts";
-import { findScenario } from "../../src/sim/scenarios.ts";
 import { shrink } from "../../src/sim/shrink.ts";
 import { simulate } from "../../src/sim/simulation.ts";
 import type { Address } from "../../src/wire/address.ts";
 import { contextTag } from "../../src/wire/tag.ts";
+import { named } from "./support/runs.ts";
 
 /** Rewrites the outputs of a sound endpoint; `undefined` swallows one. */
 function planted(
@@ -25,12 +25,6 @@ function planted(
     }
   }
   return (config) => new Planted(config);
-}
-
-function named(name: string): Scenario {
-  const scenario = findScenario(name);
-  if (scenario === undefined) throw new Error(`no scenario ${name}`);
-  return scenario;
 }
 
 const PAPER = named("paper");
@@ -67,6 +61,39 @@ test("a data plane record that is never cleared is caught", () => {
   expect(broken(planted((output) => (output.type === "clear-context" ? undefined : output)))).toBe(
     "no-leak",
   );
+});
+
+test("a context that outlives its use is caught while the run goes on", () => {
+  const phases = { active: 60, silent: 1e9 };
+  const scenario: Scenario = {
+    ...PAPER,
+    ...{ duration: 7200, flows: [{ kind: "udp", from: "a", to: "b", interval: 0.5, phases }] },
+  };
+  const makeEndpoint = (config: EndpointConfig): Endpoint =>
+    new Endpoint({ ...config, contextIdleTimeout: seconds(1e6) });
+  const { violation } = simulate(scenario, { seed: 1, makeEndpoint });
+  expect(violation?.invariant).toBe("no-leak");
+  expect(violation?.at).toBeLessThan(scenario.duration);
+});
+
+test("a storm of probes is caught", () => {
+  const makeEndpoint = (config: EndpointConfig): Endpoint =>
+    new (class extends Endpoint {
+      #again: Output[] = [];
+
+      override poll(): Output | undefined {
+        const output = this.#again.pop() ?? super.poll();
+        if (output?.type === "send" && output.message.type === "Probe" && this.#fresh(output)) {
+          this.#again = Array.from({ length: 50 }, () => ({ ...output, storm: true }));
+        }
+        return output;
+      }
+
+      #fresh(output: Output): boolean {
+        return !("storm" in output);
+      }
+    })(config);
+  expect(broken(makeEndpoint)).toBe("probes-bounded");
 });
 
 test("a flow that does not recover is caught", () => {

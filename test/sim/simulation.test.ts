@@ -1,24 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Failure, Scenario } from "../../src/sim/scenario.ts";
-import { findScenario, SCENARIOS } from "../../src/sim/scenarios.ts";
-import { type SimResult, simulate } from "../../src/sim/simulation.ts";
-
-function named(name: string): Scenario {
-  const scenario = findScenario(name);
-  if (scenario === undefined) throw new Error(`no scenario ${name}`);
-  return scenario;
-}
-
-function withFailures(...failures: Failure[]): Scenario {
-  return { ...named("paper"), duration: 120, failures };
-}
-
-/** Lines of the trace that hold all of the words. */
-function lines({ trace }: SimResult, ...words: string[]): string[] {
-  return trace.filter((line) => words.every((word) => line.includes(word)));
-}
-
-const UDP = 0;
+import type { Scenario } from "../../src/sim/scenario.ts";
+import { SCENARIOS } from "../../src/sim/scenarios.ts";
+import { simulate } from "../../src/sim/simulation.ts";
+import { lines, named, timeOf, UDP, withFailures } from "./support/runs.ts";
 
 test("the same seed gives the same trace, another seed another one", () => {
   const run = (seed: number): readonly string[] =>
@@ -83,7 +67,7 @@ test("nothing passes a partition until it ends", () => {
     trace: true,
   });
   const inside = lines(result, ">").filter((line) => {
-    const at = Number(line.trim().split(" ")[0]);
+    const at = timeOf(line);
     return at > 30 && at < 70 && !line.includes("failure");
   });
   expect(inside.length).toBeGreaterThan(5);
@@ -104,11 +88,23 @@ test("overlapping failures of one uplink end with the last of them", () => {
     withFailures({ ...failure, at: 30, lasts: 30 }, { ...failure, at: 40, lasts: 50 }),
     { seed: 1, trace: true },
   );
-  const times = lines(result, " a local-locators-changed").map((line) => line.trim().split(" ")[0]);
-  expect(times).toEqual(["30.000", "90.000"]);
+  const times = lines(result, " a local-locators-changed").map(timeOf);
+  expect(times).toEqual([30, 90]);
 });
 
 test("a scenario that names an unknown host is refused", () => {
   const result = simulate(withFailures({ type: "reboot", host: "z", at: 30 }), { seed: 1 });
   expect(result.violation?.message).toContain('the scenario has no host "z"');
+});
+
+test("answers a flow's interval apart are no interruption, however long the interval", () => {
+  const { failures } = named("paper");
+  const scenario: Scenario = {
+    ...withFailures(...failures),
+    flows: [{ kind: "udp", from: "a", to: "b", interval: 3 }],
+    trigger: 6,
+  };
+  const { interruptions } = simulate(scenario, { seed: 1 });
+  expect(interruptions[UDP]).toHaveLength(1);
+  expect(interruptions[UDP]?.[0]?.from).toBeCloseTo(30, -1);
 });
