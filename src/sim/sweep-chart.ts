@@ -6,7 +6,10 @@ const FONT = 'font-family="sans-serif" font-size="12"';
 /** One for each loss, in order; told apart without colour vision too. */
 const COLOURS = ["#0072b2", "#e69f00", "#cc3311", "#009e73"] as const;
 
-/** Plots the sweep: a panel for each number of pairs, a line for each loss. */
+/**
+ * Plots the sweep: a panel for each number of pairs, a line for each loss. Times stand on a
+ * logarithmic scale from 1 s, for maxima with loss are a hundred times the medians.
+ */
 export function chartSweep(cells: readonly SweepCell[]): string {
   const panels = distinct(cells.map(({ locators }) => locators));
   const losses = distinct(cells.map(({ loss }) => loss));
@@ -41,7 +44,7 @@ function drawPanel(cells: readonly SweepCell[], losses: readonly number[], left:
   const bottom = PANEL.top + PANEL.height;
   const scales: Scales = {
     x: (sendTimeout) => round(left + (sendTimeout / most) * PANEL.width),
-    y: (seconds) => round(bottom - (seconds / top) * PANEL.height),
+    y: (seconds) => round(bottom - (Math.log(seconds) / Math.log(top)) * PANEL.height),
   };
   const locators = cells[0]?.locators ?? 0;
   return [
@@ -49,6 +52,7 @@ function drawPanel(cells: readonly SweepCell[], losses: readonly number[], left:
     `<path d="M${left} ${PANEL.top}V${bottom}H${left + PANEL.width}" fill="none" stroke="black"/>`,
     ...timeouts.map((timeout) => label(scales.x(timeout), bottom + 18, "middle", `${timeout}`)),
     label(left + PANEL.width / 2, bottom + 36, "middle", "Send Timeout in s"),
+    label(left, PANEL.top - 2, "middle", "s"),
     ...ticks(top).map((value) => label(left - 6, scales.y(value) + 4, "end", `${value}`)),
     ...losses.map((loss, i) =>
       drawLoss(
@@ -99,12 +103,11 @@ function label(x: number, y: number, anchor: string, text: string): string {
   return `<text x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
 }
 
-/** Four or five round values up to `top`. */
+/** 1, 3, 10, 30 and so on up to `top`. */
 function ticks(top: number): number[] {
-  const magnitude = 10 ** Math.floor(Math.log10(top / 4));
-  const step = [1, 2, 5, 10].map((factor) => factor * magnitude).find((size) => top / size <= 5);
-  const size = step ?? 10 * magnitude;
-  return Array.from({ length: Math.floor(top / size) + 1 }, (_, i) => i * size);
+  const values = [];
+  for (let decade = 1; decade <= top; decade *= 10) values.push(decade, 3 * decade);
+  return values.filter((value) => value <= top);
 }
 
 function round(value: number): number {
