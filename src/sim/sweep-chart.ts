@@ -105,7 +105,7 @@ function label(x: number, y: number, anchor: string, text: string): string {
 
 /** 1, 3, 10, 30 and so on up to `top`. */
 function ticks(top: number): number[] {
-  const values = [];
+  const values: number[] = [];
   for (let decade = 1; decade <= top; decade *= 10) values.push(decade, 3 * decade);
   return values.filter((value) => value <= top);
 }
