@@ -154,17 +154,20 @@ async function runSoakCommand({ hosts, hours, seed, threads, json }: SoakOptions
   const start = performance.now();
   const result = await runSoak(seed, { hosts, hours }, threads);
   const realSeconds = Number(((performance.now() - start) / 1000).toFixed(1));
-  // Of the whole process with its threads; the system counts in kibibytes.
-  const peakMebibytes = Math.round(process.resourceUsage().maxRSS / 1024);
+  // Of the whole process with its threads; the system counts in microseconds and kibibytes.
+  const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
+  const cpuSeconds = Math.round((userCPUTime + systemCPUTime) / 1e6);
+  const peakMebibytes = Math.round(maxRSS / 1024);
   const { figures, failures, failed, ...rest } = result;
   if (json) {
-    const size = { hosts, hours, seed, realSeconds, peakMebibytes };
+    const size = { hosts, hours, seed, realSeconds, cpuSeconds, peakMebibytes };
     printJson({ schemaVersion: SCHEMA_VERSION, ...size, figures, failures, failed, ...rest });
   } else {
     const rows = Object.entries(figures).map(nameFigure);
     print(formatFields([["hosts", hosts], ["hours", hours], ["seed", seed], ...rows]));
     print(`\n${formatTable(["FAILURES", "OF THE KIND"], kindsOf(failures))}\n`);
-    print(`${realSeconds} s of real time, ${result.threads} threads, at most ${peakMebibytes} MiB`);
+    const spent = `${realSeconds} s of real time, ${cpuSeconds} s of processor time`;
+    print(`${spent}, ${result.threads} threads, at most ${peakMebibytes} MiB`);
   }
   if (failed === undefined) return;
   const { seed: failedSeed, hosts: failedHosts } = failed;
