@@ -85,7 +85,8 @@ describe("a daemon that is killed", () => {
       rules: await lines("ip -6 rule show"),
       routes: await lines("ip -6 route show table all"),
       addresses: await lines("ip -6 -o addr show"),
-      nftables: rulesOf(await lines("nft --stateless list ruleset")),
+      // Terse: what the set of busy pairs holds is traffic, not state.
+      nftables: rulesOf(await lines("nft --stateless --terse list ruleset")),
       legacy: await lines("ip6tables-legacy-save"),
       queues: (await lines("cat /proc/net/netfilter/nfnetlink_queue")).map(
         (line) => line.split(/\s+/)[0] ?? "",

@@ -108,7 +108,8 @@ export class LabHost extends TestNamespace {
       ["ip", "-6", "rule"],
       ["ip", "-6", "route", "show", "table", "all"],
       ["ip", "-o", "link"],
-      ["nft", "list", "ruleset"],
+      // Terse: what the set of busy pairs holds is traffic, not state.
+      ["nft", "--terse", "list", "ruleset"],
       ["ip6tables-legacy-save"],
       ["tc", "filter", "show", "dev", "isp1", "ingress"],
     ];
