@@ -27,6 +27,8 @@ export interface EndpointConfig {
   readonly deliverAllIcmp?: boolean;
   /** Contexts at most, those under establishment included. */
   readonly maxContexts: number;
+  /** Contexts at most with peers whose ULIDs are in one /64; without it no limit of their own. */
+  readonly maxContextsPerPrefix?: number;
   readonly random: RandomSource;
   readonly keyedHash: KeyedHash;
   /** For HBA and CGA; without it no locator can be proven, and none believed by proof. */

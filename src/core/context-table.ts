@@ -1,7 +1,10 @@
+import { prefixOf } from "../identity/subnet-prefix.ts";
+import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { Context } from "./context.ts";
 import { DeadlineQueue } from "./deadline-queue.ts";
 import { type AddressPair, type Deadline, pairKey } from "./output.ts";
+import { PrefixShares } from "./prefix-shares.ts";
 import type { Instant } from "./time.ts";
 
 /** All contexts, found by each of the keys of RFC 5533 section 12.4, and by their deadlines. */
@@ -10,6 +13,7 @@ export class ContextTable {
   readonly #byUlids = new Map<string, Context>();
   readonly #byNonce = new Map<number, Context>();
   readonly #byPeerTag = new Map<ContextTag, Set<Context>>();
+  readonly #byPrefix = new PrefixShares<Context>();
   readonly #deadlines = new DeadlineQueue<Context>();
 
   get size(): number {
@@ -46,7 +50,20 @@ export class ContextTable {
     else sharing.add(context);
   }
 
+  /** Contexts with peers in the address's /64. */
+  countOfPrefix(peer: Address): number {
+    return this.#byPrefix.sizeOf(prefixOf(peer));
+  }
+
+  /** Of the prefix with most contexts, if it has at least `minimum`, the `count` oldest ones. */
+  oldestOfLargestPrefix(minimum: number, count: number): Context[] {
+    const largest = this.#byPrefix.largest();
+    if (largest === undefined || this.#byPrefix.sizeOf(largest) < minimum) return [];
+    return this.#byPrefix.oldest(largest, count);
+  }
+
   add(context: Context): void {
+    this.#byPrefix.add(prefixOf(context.ulids.peer), context);
     this.#byTag.set(context.tag, context);
     this.#byUlids.set(ulidKey(context.ulids, context.forkedInstance), context);
     this.#byNonce.set(context.initiatorNonce, context);
@@ -54,6 +71,7 @@ export class ContextTable {
   }
 
   remove(context: Context): void {
+    this.#byPrefix.remove(prefixOf(context.ulids.peer), context);
     this.#byTag.delete(context.tag);
     this.#byUlids.delete(ulidKey(context.ulids, context.forkedInstance));
     this.#byNonce.delete(context.initiatorNonce);

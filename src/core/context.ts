@@ -112,6 +112,11 @@ export class Context {
     );
   }
 
+  /** When it was last of use, as far as the last reading of its traffic tells. */
+  get lastUsed(): Instant {
+    return this.reachability?.lastUsed() ?? this.createdAt;
+  }
+
   /** The exchange is over: nothing of it waits any more. */
   endExchange(): void {
     this.proof = undefined;

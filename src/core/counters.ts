@@ -18,6 +18,8 @@ const NAMES = [
   "drop-signature-budget",
   "drop-rate-limit",
   "drop-context-limit",
+  "drop-prefix-limit",
+  "context-evicted",
   "error-sent",
   "error-received",
   "update-refused",

@@ -5,6 +5,11 @@ import { type Duration, minutes, seconds } from "./time.ts";
 /** RFC 5533 section 9 asks for at least 5 minutes. */
 export const CONTEXT_IDLE_TIMEOUT: Duration = minutes(10);
 export const MAX_CONTEXTS = 65_536;
+/** Of them with peers in one /64: more than any link has hosts that talk to one host. */
+export const MAX_CONTEXTS_PER_PREFIX = 4096;
+
+/** Of the contexts that a prefix has had for longest, so many compete for being given up. */
+export const EVICTION_CANDIDATES = 16;
 
 /** Keepalive Interval as a share of the Keepalive Timeout (RFC 5534 section 4.1: 1/3 to 1/2). */
 export const KEEPALIVES_PER_TIMEOUT = 3;

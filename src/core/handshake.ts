@@ -360,11 +360,8 @@ export class Handshake {
     forkedInstance: number,
     initiator: boolean,
   ): Context | undefined {
-    const { contexts, config, random, localLocators, proofs, sendTimeout } = this.#shim;
-    if (contexts.size >= config.maxContexts) {
-      this.#shim.counters.add("drop-context-limit");
-      return undefined;
-    }
+    const { contexts, random, localLocators, proofs, sendTimeout } = this.#shim;
+    if (!this.#shim.makeRoom(now, ulids.peer)) return undefined;
     const offer = offerLocators(proofs, ulids.local, localLocators);
     const context = new Context({
       tag: fresh(

@@ -81,6 +81,15 @@ export type ExplorationCause =
 /** Why an attempt to establish a context ended (RFC 5533 sections 7.8 and 7.13 to 7.16). */
 export type FailureCause = "no-answer" | "no-support" | "rejected";
 
+/** Why a context was forgotten. */
+export type CloseCause =
+  | "idle"
+  | "command"
+  /** The peer uses its tag for another context (RFC 5533 section 7.15). */
+  | "confusion"
+  /** The table was full, and its peer's prefix had most. */
+  | "evicted";
+
 /** A thing that happened to a context, for logs, monitors and tests. `at` is monotonic. */
 export type ContextEvent = {
   readonly at: Instant;
@@ -105,7 +114,7 @@ export type ContextEvent = {
     }
   | { readonly event: "local-locators-changed"; readonly locators: readonly Address[] }
   | { readonly event: "peer-locators-changed"; readonly locators: readonly Address[] }
-  | { readonly event: "closed"; readonly cause: "idle" | "command" | "confusion" }
+  | { readonly event: "closed"; readonly cause: CloseCause }
 );
 
 /** What a context waits for; `Endpoint.pollTimeout()` returns the earliest. */

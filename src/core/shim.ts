@@ -1,3 +1,4 @@
+import type { Address } from "../wire/address.ts";
 import { encodeControl } from "../wire/control.ts";
 import type { ControlMessage } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
@@ -6,9 +7,14 @@ import type { EndpointConfig, LocalLocator } from "./config.ts";
 import type { Context } from "./context.ts";
 import { ContextTable } from "./context-table.ts";
 import { Counters } from "./counters.ts";
-import { ANSWERS_BURST, ANSWERS_PER_SECOND, CACHED_PROOFS } from "./defaults.ts";
+import {
+  ANSWERS_BURST,
+  ANSWERS_PER_SECOND,
+  CACHED_PROOFS,
+  EVICTION_CANDIDATES,
+} from "./defaults.ts";
 import { LocatorProofs } from "./locator-proofs.ts";
-import type { AddressPair, ContextEvent, Output } from "./output.ts";
+import type { AddressPair, CloseCause, ContextEvent, Output } from "./output.ts";
 import { Random } from "./random.ts";
 import type { Duration, Instant } from "./time.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -115,12 +121,33 @@ export class Shim {
     this.emit({ type: "clear-context", tag: context.tag });
   }
 
+  /**
+   * Room for one more context with the peer. A full table gives it the place of a context of the
+   * prefix that has most, when that has more than the peer's would have then: so nobody who
+   * fills the table keeps others out. False when there is none.
+   */
+  makeRoom(now: Instant, peer: Address): boolean {
+    const { contexts, config, counters } = this;
+    const held = contexts.countOfPrefix(peer);
+    if (held >= (config.maxContextsPerPrefix ?? Number.POSITIVE_INFINITY)) {
+      counters.add("drop-prefix-limit");
+      return false;
+    }
+    if (contexts.size < config.maxContexts) return true;
+    const candidates = contexts.oldestOfLargestPrefix(held + 2, EVICTION_CANDIDATES);
+    const [first, ...others] = candidates;
+    if (first === undefined) {
+      counters.add("drop-context-limit");
+      return false;
+    }
+    const victim = others.reduce((a, b) => (b.lastUsed < a.lastUsed ? b : a), first);
+    counters.add("context-evicted");
+    this.forget(now, victim, "evicted");
+    return true;
+  }
+
   /** Takes the context out of the table; its ULID pair may trigger a new one. */
-  forget(
-    now: Instant,
-    context: Context,
-    cause: "idle" | "command" | "confusion" | undefined,
-  ): void {
+  forget(now: Instant, context: Context, cause: CloseCause | undefined): void {
     this.uninstall(context);
     this.contexts.remove(context);
     if (context.forkedInstance === 0) this.emit({ type: "arm-trigger", ulids: context.ulids });

@@ -20,7 +20,7 @@
 
 import type { SecurityMode } from "../core/config.ts";
 import type { FlowSelector } from "../core/flow-selector.ts";
-import type { DeadlineReason, ExplorationCause, FailureCause } from "../core/output.ts";
+import type { CloseCause, DeadlineReason, ExplorationCause, FailureCause } from "../core/output.ts";
 import type { ContextState, ReapState } from "../core/view.ts";
 
 export const SCHEMA_VERSION = 1;
@@ -260,7 +260,7 @@ export type ContextMonitorEvent = {
     } & LocatorPairStatus)
   | { readonly event: "local-locators-changed"; readonly locators: readonly string[] }
   | { readonly event: "peer-locators-changed"; readonly locators: readonly string[] }
-  | { readonly event: "closed"; readonly cause: "idle" | "command" | "confusion" }
+  | { readonly event: "closed"; readonly cause: CloseCause }
 );
 
 /** The host's own locators or their states changed. */
