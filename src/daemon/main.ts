@@ -60,7 +60,7 @@ function buildDaemon(
 ): Daemon {
   const plane = new NfqueueDataPlane({
     ...config.nfqueue,
-    withholdErrors: true,
+    withholdErrors: !config.deliverAllIcmp,
     trigger: config.trigger,
     warn: (message) => log.warn(message),
   });

@@ -27,6 +27,7 @@ test("an empty file gives safe defaults", () => {
     sendTimeout: 15_000,
     contextIdleTimeout: 600_000,
     maxContexts: 65_536,
+    maxContextsPerPrefix: 4096,
     trigger: { packets: 50, age: undefined },
     nfqueue: { inboundHook: "prerouting", backend: "auto", queue: 14_000 },
     temporaryLocators: false,
@@ -43,6 +44,7 @@ test("every key reaches the configuration", () => {
      send-timeout = 10
      context-idle-timeout = 300
      max-contexts = 9
+     max-contexts-per-prefix = 8
      icmp-errors = "all"
      trigger = { packets = 1, age = 2 }
      nfqueue.inbound-hook = "input"
@@ -67,6 +69,7 @@ test("every key reaches the configuration", () => {
     sendTimeout: 10_000,
     contextIdleTimeout: 300_000,
     maxContexts: 9,
+    maxContextsPerPrefix: 8,
     trigger: { packets: 1, age: 2_000 },
     nfqueue: { inboundHook: "input", backend: "nft", queue: 7 },
     temporaryLocators: true,

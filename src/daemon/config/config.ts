@@ -19,6 +19,7 @@ export interface DaemonConfig {
   readonly sendTimeout: Duration;
   readonly contextIdleTimeout: Duration;
   readonly maxContexts: number;
+  readonly maxContextsPerPrefix: number;
   readonly trigger: TriggerPolicy;
   readonly nfqueue: NfqueueConfig;
   /** Offer temporary addresses (RFC 8981) as locators too. */
@@ -151,6 +152,7 @@ function fromFile(file: ConfigFile): DaemonConfig {
     sendTimeout: seconds(file["send-timeout"]),
     contextIdleTimeout: seconds(file["context-idle-timeout"]),
     maxContexts: file["max-contexts"],
+    maxContextsPerPrefix: file["max-contexts-per-prefix"],
     trigger: {
       packets: file.trigger.packets,
       age: file.trigger.age === undefined ? undefined : seconds(file.trigger.age),

@@ -1,5 +1,9 @@
 import * as v from "valibot";
-import { CONTEXT_IDLE_TIMEOUT, MAX_CONTEXTS } from "../../core/defaults.ts";
+import {
+  CONTEXT_IDLE_TIMEOUT,
+  MAX_CONTEXTS,
+  MAX_CONTEXTS_PER_PREFIX,
+} from "../../core/defaults.ts";
 import { integer, ipv6Address, sendTimeoutSeconds, strict } from "../validation.ts";
 
 /**
@@ -41,6 +45,7 @@ export const CONFIG_SCHEMA = table({
     CONTEXT_IDLE_TIMEOUT / 1000,
   ),
   "max-contexts": v.optional(integer(1, 1_000_000), MAX_CONTEXTS),
+  "max-contexts-per-prefix": v.optional(integer(1, 1_000_000), MAX_CONTEXTS_PER_PREFIX),
   "icmp-errors": v.optional(choice(["unsolved", "all"]), "unsolved"),
   trigger: v.optional(
     table({

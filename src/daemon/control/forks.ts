@@ -40,7 +40,8 @@ const NONE_FITS =
   "no ESTABLISHED context has its ULIDs in these prefixes; " +
   "`l3shim contexts` lists the contexts, `l3shim open` establishes one";
 
-const NO_ROOM = "there is no room for a further context: max-contexts is reached";
+const NO_ROOM =
+  "there is no room for a further context: max-contexts or max-contexts-per-prefix is reached";
 
 /** Prefers the pair in a context that exists. Fails with a reason. */
 export function preferPair(
