@@ -7,11 +7,16 @@ export function registerDaemon(program: Command): void {
     .command("daemon")
     .summary("run the shim in the foreground")
     .description(
-      "Runs the shim until SIGTERM or SIGINT. Needs root, or CAP_NET_ADMIN and CAP_NET_RAW.",
+      "Runs the shim until SIGTERM or SIGINT. Needs root, or CAP_NET_ADMIN and CAP_NET_RAW, and " +
+        "gives up every other privilege.",
     )
     .option("--config <file>", "configuration file (default: /etc/l3shim/config.toml if it exists)")
     .option("--socket <path>", "control socket", DEFAULT_SOCKET)
     .option("--state-dir <dir>", "where to keep what must survive a crash", "/var/lib/l3shim")
+    .option(
+      "--user <name>",
+      "run as this user (default: l3shim if there is one and root starts it)",
+    )
     .option("--json", "log as JSON even on a terminal", false)
     .action(async (options: DaemonCommandOptions) => {
       // Loaded only here: the other commands need no FFI.
@@ -20,6 +25,7 @@ export function registerDaemon(program: Command): void {
         configFile: options.config,
         socket: options.socket,
         stateDir: options.stateDir,
+        user: options.user,
         jsonLog: options.json,
         version: program.version() ?? "",
       });
@@ -30,5 +36,6 @@ interface DaemonCommandOptions {
   readonly config?: string;
   readonly socket: string;
   readonly stateDir: string;
+  readonly user?: string;
   readonly json: boolean;
 }

@@ -18,6 +18,7 @@ import type {
 } from "./api.ts";
 import { type Clock, inSeconds, isoTime } from "./clock.ts";
 import { configWarnings, type DaemonConfig, sendTimeoutWarnings } from "./config/config.ts";
+import type { Authority } from "./control/authority.ts";
 import { EventHub, monitorEvent } from "./control/events.ts";
 import { type ForkOrder, forkContexts, preferPair } from "./control/forks.ts";
 import { contextStatus, countContexts, hostLocators, uplinkStatus } from "./control/report.ts";
@@ -36,6 +37,8 @@ export interface DaemonParts {
   readonly endpoint: Endpoint;
   readonly plane: DataPlane;
   readonly system: HostSystem;
+  /** Who may change something by the control socket; the system's rules when left out. */
+  readonly authority?: Authority;
   readonly log: Logger;
   /** Called once when the daemon cannot go on; whoever started it must stop it. */
   failed(error: Error): void;
@@ -63,7 +66,7 @@ export class Daemon implements ControlService {
       warning: (error) => this.#warn(error),
       failed: (error) => parts.failed(error),
     });
-    this.#server = new ControlServer(this);
+    this.#server = new ControlServer(this, parts.authority);
   }
 
   /**
@@ -76,7 +79,7 @@ export class Daemon implements ControlService {
     await this.#server.claim(socket);
     this.#host.start();
     await this.#driver.start();
-    await this.#server.listen(socket);
+    await this.#server.listen(socket, config.controlReaders);
     log.info({ version, dataplane: plane.name, socket }, "started");
     for (const { code, text } of configWarnings(config)) log.warn({ code }, text);
   }

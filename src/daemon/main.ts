@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { Endpoint } from "../core/endpoint.ts";
 import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
 import { monotonicNow } from "../linux/clock.ts";
+import { SystemError } from "../linux/system-error.ts";
 import { systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
 import { Daemon } from "./daemon.ts";
@@ -9,15 +10,21 @@ import { EndOfRun } from "./end-of-run.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
 import { UlidFile } from "./host/ulid-file.ts";
 import { createLog, type Logger } from "./log.ts";
+import { confineProcess, PrivilegeError } from "./privileges.ts";
 
 export interface DaemonOptions {
   /** `undefined`: the default file, if there is one. */
   readonly configFile: string | undefined;
   readonly socket: string;
   readonly stateDir: string;
+  /** Whom to run as; see {@link confineProcess}. */
+  readonly user: string | undefined;
   readonly jsonLog: boolean;
   readonly version: string;
 }
+
+/** Their messages say all that a user needs. */
+const EXPLAINED = [ConfigError, PrivilegeError, SystemError];
 
 /**
  * Runs the daemon until a signal or a failure ends it.
@@ -27,9 +34,10 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   let config: DaemonConfig;
   try {
     config = loadConfig(options.configFile);
+    confineProcess(options);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    if (!EXPLAINED.some((type) => error instanceof type)) throw error;
+    process.stderr.write(`${(error as Error).message}\n`);
     return 1;
   }
   const log = createLog(config.logLevel, options.jsonLog);

@@ -111,7 +111,8 @@ export class ShimDaemon {
     const paths = ["--config", file("config.toml"), "--state-dir", file("state")];
     return new LabProcess({
       namespace: this.#network.namespace(this.host),
-      argv: [L3SHIM, "daemon", ...paths, "--socket", this.socket],
+      // Its directories are those of the lab's user, whatever user the system has for the shim.
+      argv: [L3SHIM, "daemon", ...paths, "--socket", this.socket, "--user", "root"],
     });
   }
 

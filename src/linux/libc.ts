@@ -23,8 +23,12 @@ const calls = {
   recv: libc.func("long recv(int fd, void *data, size_t length, int flags)"),
   sendmsg: libc.func("long sendmsg(int fd, const void *message, int flags)"),
   recvmmsg: libc.func("int recvmmsg(int fd, void *v, unsigned int n, int flags, void *timeout)"),
+  getsockopt: libc.func("int getsockopt(int fd, int level, int name, void *v, void *length)"),
   close: libc.func("int close(int fd)"),
   setns: libc.func("int setns(int fd, int type)"),
+  prctl: libc.func("int prctl(int option, size_t a, size_t b, size_t c, size_t d)"),
+  capset: libc.func("int capset(const void *header, const void *data)"),
+  execv: libc.func("int execv(const char *path, const char **argv)"),
 };
 
 export const AF_INET6 = 10;
@@ -41,6 +45,9 @@ const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const CLONE_NEWNET = 0x40000000;
 const EAGAIN = 11;
+
+/** _LINUX_CAPABILITY_VERSION_3: sets of 64 bits. */
+const CAPABILITY_VERSION = 0x20080522;
 
 /**
  * Opens a non-blocking socket that child processes do not inherit.
@@ -76,6 +83,19 @@ export function setSocketOption(
   if (calls.setsockopt(fd, level, name, bytes, bytes.byteLength) < 0) {
     throw new SystemError(purpose, "setsockopt", koffi.errno());
   }
+}
+
+/** Reads an option into `bytes`; how many octets it has. */
+export function readSocketOption(
+  fd: number,
+  level: number,
+  name: number,
+  bytes: Uint8Array,
+  purpose: string,
+): number {
+  const length = new Uint32Array([bytes.length]);
+  if (calls.getsockopt(fd, level, name, bytes, length) < 0) throw lastError(purpose, "getsockopt");
+  return length[0] ?? 0;
 }
 
 /**
@@ -140,6 +160,36 @@ export function enterNetworkNamespace(fd: number): void {
   if (calls.setns(fd, CLONE_NEWNET) < 0) {
     throw new SystemError("enter a network namespace", "setns", koffi.errno());
   }
+}
+
+/** prctl(2) for the calling thread: its result, `undefined` when it failed ({@link lastError}). */
+export function processControl(option: number, a: number, b: number): number | undefined {
+  const result: number = calls.prctl(option, a, b, 0, 0);
+  return result < 0 ? undefined : result;
+}
+
+/** Sets the calling thread's effective, permitted and inheritable capabilities, all to `mask`. */
+export function setCapabilities(mask: bigint): void {
+  const low = Number(mask & 0xffff_ffffn);
+  const high = Number(mask >> 32n);
+  const header = new Uint32Array([CAPABILITY_VERSION, 0]);
+  const data = new Uint32Array([low, low, low, high, high, high]);
+  if (calls.capset(header, data) < 0) throw lastError("reduce the capabilities", "capset");
+}
+
+/**
+ * Executes a program in place of this one, with this one's environment and the privileges of the
+ * calling thread. All other threads end.
+ * @throws SystemError when it can't; else it does not return
+ */
+export function replaceProcess(file: string, argv: readonly string[]): never {
+  calls.execv(file, [...argv, null]);
+  throw lastError(`execute ${file}`, "execve");
+}
+
+/** What the system call before this failed with. */
+export function lastError(attempt: string, syscall: string): SystemError {
+  return new SystemError(attempt, syscall, koffi.errno());
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseEffectiveCapabilities } from "../../src/linux/capabilities.ts";
+import { parsePrivileges } from "../../src/linux/capabilities.ts";
 import { monotonicNow } from "../../src/linux/clock.ts";
 import { readSysctl, SysctlError, writeSysctl } from "../../src/linux/sysctl.ts";
 import { SystemError } from "../../src/linux/system-error.ts";
@@ -14,27 +14,42 @@ describe("the monotonic clock", () => {
 });
 
 describe("capabilities", () => {
-  const status = (mask: string) => `Name:\tnode\nCapPrm:\tffff\nCapEff:\t${mask}\nCapBnd:\t0\n`;
+  const status = (masks: Partial<Record<"Inh" | "Prm" | "Eff" | "Bnd" | "Amb", string>>) => {
+    const lines = (["Inh", "Prm", "Eff", "Bnd", "Amb"] as const).map(
+      (set) => `Cap${set}:\t${masks[set] ?? "0000000000000000"}\n`,
+    );
+    return `Name:\tnode\n${lines.join("")}NoNewPrivs:\t1\n`;
+  };
+  const effective = (mask: string) => [...parsePrivileges(status({ Eff: mask })).effective];
 
   test("each bit has its name", () => {
-    const both = parseEffectiveCapabilities(status("0000000000003000"));
-    expect([...both]).toEqual(["CAP_NET_ADMIN", "CAP_NET_RAW"]);
-    expect([...parseEffectiveCapabilities(status("0000018000000001"))]).toEqual([
+    expect(effective("0000000000003000")).toEqual(["CAP_NET_ADMIN", "CAP_NET_RAW"]);
+    expect(effective("0000018000000001")).toEqual([
       "CAP_CHOWN",
       "CAP_BPF",
       "CAP_CHECKPOINT_RESTORE",
     ]);
-    expect(parseEffectiveCapabilities(status("0000000000000000")).size).toBe(0);
+    expect(effective("0000000000000000")).toEqual([]);
+  });
+
+  test("each set has its line", () => {
+    const masks = { Inh: "1", Prm: "2", Eff: "4", Bnd: "8", Amb: "10" };
+    expect(parsePrivileges(status(masks))).toEqual({
+      inheritable: new Set(["CAP_CHOWN"]),
+      permitted: new Set(["CAP_DAC_OVERRIDE"]),
+      effective: new Set(["CAP_DAC_READ_SEARCH"]),
+      bounding: new Set(["CAP_FOWNER"]),
+      ambient: new Set(["CAP_FSETID"]),
+      noNewPrivileges: true,
+    });
   });
 
   test("bits of later kernels are left out", () => {
-    expect(parseEffectiveCapabilities(status("8000000000001000"))).toEqual(
-      new Set(["CAP_NET_ADMIN"]),
-    );
+    expect(effective("8000000000001000")).toEqual(["CAP_NET_ADMIN"]);
   });
 
   test("a status without them is an error", () => {
-    expect(() => parseEffectiveCapabilities("Name:\tnode\n")).toThrow(/capabilities/);
+    expect(() => parsePrivileges("Name:\tnode\n")).toThrow(/capabilities/);
   });
 });
 

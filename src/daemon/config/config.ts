@@ -6,6 +6,7 @@ import { type Duration, seconds } from "../../core/time.ts";
 import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
 import type { Address } from "../../wire/address.ts";
 import type { Warning } from "../api.ts";
+import type { Readers } from "../control/socket.ts";
 import { type Problem, problemOf } from "../validation.ts";
 import { KeyPositions } from "./positions.ts";
 import { CONFIG_SCHEMA, type ConfigFile } from "./schema.ts";
@@ -27,6 +28,8 @@ export interface DaemonConfig {
   readonly uplinks: readonly UplinkConfig[];
   /** Applications get also the ICMPv6 errors that the shim acts on (RFC 5533 section 8). */
   readonly deliverAllIcmp: boolean;
+  /** Who may open the control socket. */
+  readonly controlReaders: Readers;
   readonly logLevel: "error" | "warn" | "info" | "debug" | "trace";
 }
 
@@ -172,6 +175,7 @@ function fromFile(file: ConfigFile): DaemonConfig {
       exclude: uplink.exclude,
     })),
     deliverAllIcmp: file["icmp-errors"] === "all",
+    controlReaders: file.control.readers,
     logLevel: file.log.level,
   };
 }

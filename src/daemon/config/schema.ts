@@ -63,6 +63,7 @@ export const CONFIG_SCHEMA = table({
     {},
   ),
   locators: v.optional(table({ temporary: v.optional(flag, false) }), {}),
+  control: v.optional(table({ readers: v.optional(choice(["group", "everyone"]), "group") }), {}),
   uplink: v.optional(v.array(uplink, "must be written as [[uplink]]"), []),
   log: v.optional(
     table({

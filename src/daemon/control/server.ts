@@ -1,8 +1,9 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { Authority } from "./authority.ts";
 import { RequestError, reply } from "./http.ts";
 import { Routes } from "./routes.ts";
 import type { ControlService } from "./service.ts";
-import { claimSocket, listenOn } from "./socket.ts";
+import { claimSocket, listenOn, type Readers } from "./socket.ts";
 
 /** Milliseconds that clients get to read the end of what they asked for. */
 const CLOSE_PATIENCE = 500;
@@ -12,11 +13,15 @@ export class ControlServer {
   readonly #service: ControlService;
   readonly #server: Server;
 
-  constructor(service: ControlService) {
+  readonly #routes: Routes;
+  readonly #authority: Authority;
+
+  constructor(service: ControlService, authority = new Authority()) {
     this.#service = service;
-    const routes = new Routes(service);
+    this.#routes = new Routes(service);
+    this.#authority = authority;
     this.#server = createServer((request, response) => {
-      routes.answer(request, response).catch((error: unknown) => {
+      this.#answer(request, response).catch((error: unknown) => {
         if (error instanceof RequestError) return reply(response, error.status, error.message);
         reply(response, 500, `internal error: ${(error as Error).message}`);
       });
@@ -29,8 +34,8 @@ export class ControlServer {
   }
 
   /** Listens on a path that is free. @throws ControlSocketError */
-  listen(path: string): Promise<void> {
-    return listenOn(this.#server, path);
+  listen(path: string, readers: Readers): Promise<void> {
+    return listenOn(this.#server, path, readers);
   }
 
   /** Ends every connection and removes the socket. */
@@ -42,5 +47,10 @@ export class ControlServer {
     const impatience = setTimeout(() => this.#server.closeAllConnections(), CLOSE_PATIENCE);
     await closed;
     clearTimeout(impatience);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#authority.check(request);
+    await this.#routes.answer(request, response);
   }
 }

@@ -1,24 +1,18 @@
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
+import { CONTROL_GROUP, controlGroup } from "./authority.ts";
 
 /** The socket cannot be served. */
 export class ControlSocketError extends Error {
   override readonly name = "ControlSocketError";
 }
 
-const SOCKET_MODE = 0o660;
-const SOCKET_GROUP = "l3shim";
-const GROUP_FILE = "/etc/group";
+/** Who may ask what the daemon does; who may change something, {@link Authority} says. */
+export type Readers = "group" | "everyone";
+
+const SOCKET_MODES: Readonly<Record<Readers, number>> = { group: 0o660, everyone: 0o666 };
 
 /**
  * Makes sure that the path is free: a socket that a dead daemon left is removed.
@@ -32,11 +26,11 @@ export async function claimSocket(path: string): Promise<void> {
 }
 
 /** Listens on a path that is free. @throws ControlSocketError */
-export async function listenOn(server: Server, path: string): Promise<void> {
-  await explainFailure(path, () => bind(server, path));
+export async function listenOn(server: Server, path: string, readers: Readers): Promise<void> {
+  await explainFailure(path, () => bind(server, path, SOCKET_MODES[readers]));
 }
 
-async function bind(server: Server, path: string): Promise<void> {
+async function bind(server: Server, path: string, mode: number): Promise<void> {
   // Born without permissions for others; widened to the group only when it is the right one.
   const before = process.umask(0o177);
   try {
@@ -50,9 +44,23 @@ async function bind(server: Server, path: string): Promise<void> {
   } finally {
     process.umask(before);
   }
-  const group = groupId(SOCKET_GROUP);
-  if (group !== undefined) chownSync(path, -1, group);
-  chmodSync(path, SOCKET_MODE);
+  const group = controlGroup();
+  if (group !== undefined) giveToGroup(path, group);
+  chmodSync(path, mode);
+}
+
+/** Its owner may do that as a member of the group; CAP_CHOWN the daemon has no more. */
+function giveToGroup(path: string, group: number): void {
+  try {
+    chownSync(path, -1, group);
+  } catch (cause) {
+    throw new ControlSocketError(
+      `cannot give the control socket ${path} to the group ${CONTROL_GROUP}: ` +
+        `${(cause as NodeJS.ErrnoException).code}; let the daemon's user join that group ` +
+        `(usermod -aG ${CONTROL_GROUP} USER; systemd: SupplementaryGroups=${CONTROL_GROUP})`,
+      { cause },
+    );
+  }
 }
 
 async function explainFailure(path: string, action: () => Promise<void>): Promise<void> {
@@ -88,12 +96,4 @@ async function removeStaleSocket(path: string): Promise<void> {
     throw new ControlSocketError(`${path} exists and is no socket; choose another with --socket`);
   }
   rmSync(path);
-}
-
-function groupId(name: string): number | undefined {
-  if (!existsSync(GROUP_FILE)) return undefined;
-  const line = readFileSync(GROUP_FILE, "utf8")
-    .split("\n")
-    .find((entry) => entry.startsWith(`${name}:`));
-  return line === undefined ? undefined : Number(line.split(":")[2]);
 }
