@@ -37,8 +37,8 @@ export interface DaemonParts {
   readonly endpoint: Endpoint;
   readonly plane: DataPlane;
   readonly system: HostSystem;
-  /** Who may change something by the control socket; the system's rules when left out. */
-  readonly authority?: Authority;
+  /** Who may change something by the control socket. */
+  readonly authority: Authority;
   readonly log: Logger;
   /** Called once when the daemon cannot go on; whoever started it must stop it. */
   failed(error: Error): void;

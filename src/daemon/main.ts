@@ -5,6 +5,7 @@ import { monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
 import { systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
+import { Authority } from "./control/authority.ts";
 import { Daemon } from "./daemon.ts";
 import { EndOfRun } from "./end-of-run.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
@@ -75,6 +76,7 @@ function buildDaemon(
   return new Daemon({
     config,
     version: options.version,
+    authority: new Authority(),
     clock: systemClock(monotonicNow),
     endpoint: new Endpoint({ ...config, random: randomBytes, keyedHash }),
     plane,

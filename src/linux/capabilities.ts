@@ -77,7 +77,8 @@ export function ownPrivileges(): Privileges {
 export function parsePrivileges(status: string): Privileges {
   const field = (name: string): string => {
     const value = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1];
-    if (value === undefined) throw new Error(`/proc/PID/status does not name the capabilities`);
+    if (value === undefined)
+      throw new Error(`/proc/PID/status has no line ${name}: it does not tell the capabilities`);
     return value;
   };
   const capabilities = (name: string) => {

@@ -28,6 +28,7 @@ const calls = {
   setns: libc.func("int setns(int fd, int type)"),
   prctl: libc.func("int prctl(int option, size_t a, size_t b, size_t c, size_t d)"),
   capset: libc.func("int capset(const void *header, const void *data)"),
+  fcntl: libc.func("int fcntl(int fd, int command, int argument)"),
   execv: libc.func("int execv(const char *path, const char **argv)"),
 };
 
@@ -45,6 +46,9 @@ const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const CLONE_NEWNET = 0x40000000;
 const EAGAIN = 11;
+
+const F_SETFD = 2;
+const STANDARD_STREAMS = [0, 1, 2];
 
 /** _LINUX_CAPABILITY_VERSION_3: sets of 64 bits. */
 const CAPABILITY_VERSION = 0x20080522;
@@ -178,11 +182,13 @@ export function setCapabilities(mask: bigint): void {
 }
 
 /**
- * Executes a program in place of this one, with this one's environment and the privileges of the
- * calling thread. All other threads end.
+ * Executes a program in place of this one, with this one's environment and standard streams, and
+ * the privileges of the calling thread. All other threads end.
  * @throws SystemError when it can't; else it does not return
  */
 export function replaceProcess(file: string, argv: readonly string[]): never {
+  // Node keeps its own from whatever it executes.
+  for (const fd of STANDARD_STREAMS) calls.fcntl(fd, F_SETFD, 0);
   calls.execv(file, [...argv, null]);
   throw lastError(`execute ${file}`, "execve");
 }

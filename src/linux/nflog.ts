@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { align4, BodyWriter, decodeAck, NLM_F_ACK, NLMSG_ERROR, viewOf } from "./netlink.ts";
 import { NetlinkSocket } from "./netlink-socket.ts";
+import { isTaken } from "./nfnetlink-list.ts";
 import { type ReadableWatch, watchReadable } from "./readable.ts";
 import { ReceiveVector } from "./receive-vector.ts";
 import { SystemError } from "./system-error.ts";
@@ -126,7 +126,7 @@ class NetfilterLog implements PacketLog {
       if (answer === undefined) continue;
       const { errno, text } = decodeAck(answer);
       if (errno === 0) return;
-      if (errno === EPERM && isTaken(options.group)) {
+      if (errno === EPERM && isTaken("log", options.group)) {
         const remedy = "another process has this group: stop it, or take another number";
         throw new SystemError(attempt, "netlink", EBUSY, remedy);
       }
@@ -186,17 +186,6 @@ class NetfilterLog implements PacketLog {
 }
 
 const EMPTY = new Uint8Array(0);
-
-/** False too where the kernel does not list the groups. Each line begins with a group number. */
-function isTaken(group: number): boolean {
-  try {
-    const text = readFileSync("/proc/thread-self/net/netfilter/nfnetlink_log", "utf8");
-    return text.split("\n").some((line) => Number.parseInt(line, 10) === group);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
-}
 
 /** One message configures all, so that no packet is named with half of it. */
 function encodeLogConfig({ group, copyRange }: LogOptions): Uint8Array {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { sendBytes } from "./libc.ts";
 import {
   align4,
@@ -12,6 +11,7 @@ import {
   viewOf,
 } from "./netlink.ts";
 import { NetlinkSocket } from "./netlink-socket.ts";
+import { isTaken, listBound } from "./nfnetlink-list.ts";
 import type {
   BatchHandler,
   OpenQueue,
@@ -47,6 +47,10 @@ const NFQA_IFINDEX_INDEV = 5;
 const NFQA_IFINDEX_OUTDEV = 6;
 const NFQA_PAYLOAD = 10;
 const NFQA_CAP_LEN = 13;
+
+/** Columns of the kernel's list: packets dropped because the queue or the socket was full. */
+const QUEUE_DROPPED = 5;
+const USER_DROPPED = 6;
 
 const EPERM = 1;
 const ENOENT = 2;
@@ -101,8 +105,8 @@ class NetfilterQueue implements PacketQueue {
   }
 
   get overruns(): number {
-    const row = queueTable().find(({ number }) => number === this.options.number);
-    return row === undefined ? 0 : row.queueDropped + row.userDropped;
+    const row = listBound("queue")?.find(([number]) => number === this.options.number);
+    return (row?.[QUEUE_DROPPED] ?? 0) + (row?.[USER_DROPPED] ?? 0);
   }
 
   close(): void {
@@ -124,7 +128,7 @@ class NetfilterQueue implements PacketQueue {
       if (message.sequence !== sequence) return;
       acknowledged = true;
       const { errno, text } = decodeAck(message);
-      if (errno === EPERM && queueTable().some((row) => row.number === number)) {
+      if (errno === EPERM && isTaken("queue", number)) {
         throw new SystemError(
           attempt,
           "netlink",
@@ -240,30 +244,4 @@ function encodeQueueConfig(options: QueueOptions): Uint8Array {
     .u32BigEndian(NFQA_CFG_MASK, NFQA_CFG_F_FAIL_OPEN | NFQA_CFG_F_GSO)
     .u32BigEndian(NFQA_CFG_FLAGS, flags)
     .finish();
-}
-
-interface QueueRow {
-  readonly number: number;
-  /** Packets dropped because the queue was full. */
-  readonly queueDropped: number;
-  /** Packets dropped because the socket's buffer was full. */
-  readonly userDropped: number;
-}
-
-/** The queues bound in this network namespace; none where the kernel does not list them. */
-function queueTable(): QueueRow[] {
-  let text: string;
-  try {
-    text = readFileSync("/proc/thread-self/net/netfilter/nfnetlink_queue", "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
-  return text.split("\n").filter(Boolean).map(parseQueueRow);
-}
-
-/** Columns: number, port ID, waiting, copy mode, copy range, dropped by queue, by socket, … */
-function parseQueueRow(line: string): QueueRow {
-  const columns = line.trim().split(/\s+/).map(Number);
-  return { number: columns[0] ?? -1, queueDropped: columns[5] ?? 0, userDropped: columns[6] ?? 0 };
 }

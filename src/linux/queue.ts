@@ -45,7 +45,7 @@ export interface Verdicts {
 
 export interface PacketQueue {
   readonly options: QueueOptions;
-  /** Packets that the kernel dropped because the queue was full, as far as it said so. */
+  /** Packets that the kernel dropped because the queue was full, as far as it said so: to root. */
   readonly overruns: number;
   close(): void;
 }

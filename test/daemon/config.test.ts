@@ -33,6 +33,7 @@ test("an empty file gives safe defaults", () => {
     temporaryLocators: false,
     uplinks: [],
     deliverAllIcmp: false,
+    controlReaders: "group",
     logLevel: "info",
   });
 });
@@ -51,6 +52,7 @@ test("every key reaches the configuration", () => {
      nfqueue.backend = "nft"
      nfqueue.queue = 7
      locators.temporary = true
+     control.readers = "everyone"
      log.level = "debug"
      [[uplink]]
      interface = "eth0"
@@ -92,6 +94,7 @@ test("every key reaches the configuration", () => {
       },
     ],
     deliverAllIcmp: true,
+    controlReaders: "everyone",
     logLevel: "debug",
   });
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Endpoint } from "../../src/core/endpoint.ts";
 import { parseConfig } from "../../src/daemon/config/config.ts";
+import { Authority } from "../../src/daemon/control/authority.ts";
 import { Daemon } from "../../src/daemon/daemon.ts";
 import type { HostNetwork } from "../../src/daemon/host/network.ts";
 import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
@@ -56,6 +57,7 @@ export class Workshop {
     network: HostNetwork,
     clock = new VirtualClock(),
     extraConfig = "",
+    authority = new Authority(),
   ): TestDaemon {
     const config = parseConfig(
       `security = "unverified"\nsend-timeout = 10\n${extraConfig}`,
@@ -69,6 +71,7 @@ export class Workshop {
     const daemon = new Daemon({
       config,
       version: "0.0.0-test",
+      authority,
       clock,
       endpoint: new Endpoint({ ...config, random: seededRandom(name), keyedHash }),
       plane,

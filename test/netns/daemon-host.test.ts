@@ -212,7 +212,8 @@ test("a second daemon on the same socket is refused and disturbs nothing", async
   const a = await startDaemon("a");
   const before = await hostState();
   const options = ["--socket", a.socket, "--state-dir", join(directory, "second")];
-  const second = await tryRun(inNamespace(network.namespace("a"), [L3SHIM, "daemon", ...options]));
+  const argv = [L3SHIM, "daemon", ...options, "--user", "root"];
+  const second = await tryRun(inNamespace(network.namespace("a"), argv));
   expect(second.code).toBe(1);
   expect(second.stderr).toContain("a daemon listens on the control socket");
   expect(await hostState()).toEqual(before);

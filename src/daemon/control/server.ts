@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { Authority } from "./authority.ts";
+import type { Authority } from "./authority.ts";
 import { RequestError, reply } from "./http.ts";
 import { Routes } from "./routes.ts";
 import type { ControlService } from "./service.ts";
@@ -16,7 +16,7 @@ export class ControlServer {
   readonly #routes: Routes;
   readonly #authority: Authority;
 
-  constructor(service: ControlService, authority = new Authority()) {
+  constructor(service: ControlService, authority: Authority) {
     this.#service = service;
     this.#routes = new Routes(service);
     this.#authority = authority;

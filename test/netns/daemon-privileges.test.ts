@@ -1,0 +1,205 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DAEMON_CAPABILITIES } from "../../src/daemon/privileges.ts";
+import { LabProcess } from "../../src/lab/lab-process.ts";
+import { Network } from "../../src/lab/network.ts";
+import { inNamespace, run, tryRun, waitFor } from "../../src/lab/shell.ts";
+import { PAPER_TOPOLOGY } from "../../src/lab/topology.ts";
+import { parsePrivileges } from "../../src/linux/capabilities.ts";
+
+/** What a real daemon may do once it runs, and who may tell it to do something. */
+
+const A1 = "2001:db8:1:a::1";
+const B1 = "2001:db8:1:b::1";
+const L3SHIM = new URL("../../bin/l3shim", import.meta.url).pathname;
+
+/** The user and group l3shim that the tests' daemons find; the machine's own are not asked. */
+const SHIM = 61_234;
+const STRANGER = 61_235;
+
+let network: Network;
+let directory: string;
+let socket: string;
+let daemon: LabProcess | undefined;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "l3shim-privileges-"));
+  await chmod(directory, 0o755);
+  socket = join(directory, "run", "control.sock");
+  await writeFile(
+    join(directory, "passwd"),
+    `root:x:0:0::/root:/bin/sh\nl3shim:x:${SHIM}:${SHIM}::/nonexistent:/usr/sbin/nologin\n`,
+  );
+  await writeFile(join(directory, "group"), `root:x:0:\nl3shim:x:${SHIM}:\n`);
+  network = await Network.create(PAPER_TOPOLOGY);
+});
+
+afterEach(async () => {
+  await daemon?.stop();
+  daemon = undefined;
+  await network.destroy();
+  await rm(directory, { recursive: true });
+});
+
+/** The command line of a daemon that sees a system with a user and a group l3shim. */
+function daemonCommand(config: string, ...options: string[]): string[] {
+  const mounts = ["passwd", "group"].map(
+    (file) => `mount --bind ${directory}/${file} /etc/${file}`,
+  );
+  const script = `${mounts.join(" && ")} && exec "$@"`;
+  const paths = ["--config", config, "--socket", socket, "--state-dir", join(directory, "state")];
+  return ["unshare", "--mount", "sh", "-c", script, "sh", L3SHIM, "daemon", ...paths, ...options];
+}
+
+async function writeConfig(extra = ""): Promise<string> {
+  const config = join(directory, "config.toml");
+  await writeFile(config, `security = "unverified"\n${extra}\n`);
+  return config;
+}
+
+/** A daemon on host a, at work. Returns its process ID. */
+async function startDaemon(options: readonly string[] = [], config = ""): Promise<number> {
+  const argv = daemonCommand(await writeConfig(config), ...options);
+  const started = new LabProcess({ namespace: network.namespace("a"), argv });
+  daemon = started;
+  const failure = () => started.failure("the daemon did not start");
+  await waitFor(
+    () => {
+      if (started.hasEnded) throw failure();
+      return Promise.resolve(isOpen() || undefined);
+    },
+    { timeout: 30_000, interval: 50, timeoutError: failure },
+  );
+  return started.pid ?? 0;
+}
+
+/** The daemon widens the socket's mode when it belongs to the right group. */
+function isOpen(): boolean {
+  return existsSync(socket) && (statSync(socket).mode & 0o060) !== 0;
+}
+
+/** /proc/PID/task/TID/status of every thread. */
+function threadsOf(pid: number): string[] {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).map((thread) => readFileSync(`${tasks}/${thread}/status`, "utf8"));
+}
+
+function expectConfined(pid: number, user: RegExp): void {
+  const threads = threadsOf(pid);
+  expect(threads.length).toBeGreaterThan(1);
+  for (const status of threads) {
+    expect(parsePrivileges(status)).toEqual({
+      inheritable: DAEMON_CAPABILITIES,
+      permitted: DAEMON_CAPABILITIES,
+      effective: DAEMON_CAPABILITIES,
+      bounding: DAEMON_CAPABILITIES,
+      ambient: DAEMON_CAPABILITIES,
+      noNewPrivileges: true,
+    });
+    expect(status).toMatch(user);
+  }
+}
+
+/** What the netfilter rules, policy rules, routes and addresses of host a are. */
+async function hostState(): Promise<string[]> {
+  const commands = [
+    "ip -6 rule",
+    "ip -6 route show table all",
+    "ip -6 -o address",
+    "ip6tables-save",
+  ];
+  const texts = await Promise.all(
+    commands.map((command) => run(inNamespace(network.namespace("a"), command.split(" ")))),
+  );
+  const lines = texts.flatMap((text) => text.split("\n"));
+  return lines.filter((line) => !/^(#|\*|:|COMMIT|$)/.test(line)).toSorted();
+}
+
+/** A request of another user: the status and the body of the answer, or why there is none. */
+async function ask(user: readonly string[], method: string, path: string, body = {}) {
+  const program = `
+    const { request } = require("node:http");
+    const [socketPath, method, path, body] = process.argv.slice(1);
+    const call = request({ socketPath, method, path }, (response) => {
+      response.setEncoding("utf8").on("data", (text) => console.log(response.statusCode, text));
+    });
+    call.on("error", (error) => console.log(error.code)).end(method === "GET" ? "" : body);`;
+  const node = [process.execPath, "-e", program, socket, method, path, JSON.stringify(body)];
+  return (await tryRun(["setpriv", ...user, ...node])).stdout;
+}
+
+function uid(id: number, groups = "--clear-groups"): string[] {
+  return [`--reuid=${id}`, `--regid=${id}`, groups];
+}
+
+function open(user: readonly string[]) {
+  return ask(user, "POST", "/v1/contexts", { localUlid: A1, peerUlid: B1 });
+}
+
+describe("the running daemon", () => {
+  test("that stays root has two capabilities, in every thread", async () => {
+    const pid = await startDaemon(["--user", "root"]);
+    expectConfined(pid, /^Uid:\t0\t0\t0\t0$/m);
+    expect(statSync(socket)).toMatchObject({ uid: 0, gid: SHIM, mode: 0o140660 });
+  });
+
+  test("runs as the user l3shim where there is one, and leaves the host as it was", async () => {
+    const before = await hostState();
+    const pid = await startDaemon();
+    expectConfined(pid, new RegExp(`^Uid:(\t${SHIM}){4}\nGid:(\t${SHIM}){4}$`, "m"));
+    expect(threadsOf(pid)[0]).toMatch(new RegExp(`^Groups:\t${SHIM} *$`, "m"));
+    expect(statSync(socket)).toMatchObject({ uid: SHIM, gid: SHIM, mode: 0o140660 });
+    expect(await ask(uid(0), "GET", "/v1/status")).toMatch(/^200 /);
+    expect(await open(uid(0))).toMatch(/^200 /);
+    expect(await hostState()).not.toEqual(before);
+    await daemon?.stop();
+    expect(await hostState()).toEqual(before);
+  });
+});
+
+describe("the control socket", () => {
+  test("is closed to others than root and the group", async () => {
+    await startDaemon();
+    expect(await ask(uid(STRANGER), "GET", "/v1/status")).toBe("EACCES\n");
+    expect(await ask(uid(STRANGER, `--groups=${SHIM}`), "GET", "/v1/status")).toMatch(/^200 /);
+  });
+
+  test("that is open to everyone lets root and the group change something", async () => {
+    await startDaemon([], 'control.readers = "everyone"');
+    expect(statSync(socket).mode & 0o777).toBe(0o666);
+    expect(await ask(uid(STRANGER), "GET", "/v1/status")).toMatch(/^200 /);
+    const refused = await open(uid(STRANGER));
+    expect(refused).toMatch(/^403 /);
+    expect(refused).toContain(`uid ${STRANGER} may look at the daemon but not change anything`);
+    expect(await ask(uid(0), "GET", "/v1/contexts")).toContain('"contexts":[]');
+    expect(await open(uid(STRANGER, `--groups=1,${SHIM}`))).toMatch(/^200 /);
+    // There is a context now, which is told only to whoever may make one.
+    expect(await open(uid(0))).toMatch(/^409 /);
+    expect(await open(uid(STRANGER))).toMatch(/^403 /);
+  });
+});
+
+describe("a daemon ends with exit status 1", () => {
+  async function refusal(...options: string[]): Promise<string> {
+    const argv = daemonCommand(await writeConfig(), ...options);
+    const { code, stderr } = await tryRun(inNamespace(network.namespace("a"), argv));
+    expect(code).toBe(1);
+    return stderr;
+  }
+
+  test("and names the user that does not exist", async () => {
+    expect(await refusal("--user", "nobody-at-all")).toMatch(
+      /^cannot run as the user nobody-at-all: there is no such user; .*--user/,
+    );
+  });
+
+  test("and names the directory that its user may not write to", async () => {
+    await mkdir(join(directory, "state"), { mode: 0o755 });
+    expect(await refusal()).toMatch(
+      new RegExp(`uid ${SHIM} .*may not write to ${directory}/state \\(EACCES\\); chown it`),
+    );
+  });
+});
