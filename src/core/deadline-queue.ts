@@ -5,9 +5,13 @@ interface Entry<Item> {
   readonly item: Item;
 }
 
+/** Stale entries, beyond as many as there are items, that aren't worth tidying up. */
+const STALE_MAX = 64;
+
 /**
  * Items by their next deadline, in a binary heap. An item whose deadline moves gets a new
- * entry; the old one is recognized as stale and dropped when it comes to the top.
+ * entry; the old one is recognized as stale and dropped when it comes to the top, or when stale
+ * entries outnumber the others: a peer that moves a deadline with each message fills no memory.
  */
 export class DeadlineQueue<Item> {
   readonly #heap: Entry<Item>[] = [];
@@ -24,6 +28,7 @@ export class DeadlineQueue<Item> {
     this.#current.set(item, entry);
     this.#heap.push(entry);
     this.#siftUp(this.#heap.length - 1);
+    if (this.#heap.length > 2 * this.#current.size + STALE_MAX) this.#dropStale();
   }
 
   /** The item with the earliest deadline. */
@@ -42,6 +47,14 @@ export class DeadlineQueue<Item> {
     this.#removeTop();
     this.#current.delete(top.item);
     return top.item;
+  }
+
+  #dropStale(): void {
+    this.#heap.length = 0;
+    for (const entry of this.#current.values()) {
+      this.#heap.push(entry);
+      this.#siftUp(this.#heap.length - 1);
+    }
   }
 
   #removeTop(): void {
