@@ -47,6 +47,8 @@ export class Context {
   offer: readonly LocalLocator[];
   /** Ls(peer), and what goes with it. */
   peer: PeerLocatorSet;
+  /** Nonces of the peer's last Update Requests that were taken, newest first. */
+  requestsTaken: readonly number[] = [];
   /** What the peer is being told; until it acknowledges, the old offer holds beside it. */
   update: PendingUpdate | undefined;
   /** Peer locators at which the peer has answered a probe. */

@@ -184,6 +184,7 @@ export class Handshake {
     if (context.state === "ESTABLISHED") {
       context.proof = { nonce: message.responderNonce, validator: validator.validator };
       context.exchangePair = arrival;
+      this.#updates.handlePeerRenewed(now, context);
     }
     this.#run(now, context, "r1bis", { arrival });
   }
@@ -315,9 +316,12 @@ export class Handshake {
     this.#resolveConfusion(now, context, peer.tag);
     if (context.state !== "ESTABLISHED") return;
     context.endExchange();
+    this.#updates.handlePeerRenewed(now, context);
     if (context.installed) this.#shim.emit({ type: "watch", tag: context.tag, on: false });
     if (context.reachability === undefined) this.#establish(now, context, peer);
     else context.reachability.handlePeerRenewed(peer.arrival);
+    // What has changed here since our I2, I2bis or R2 left.
+    this.#updates.handleLocalChange(now, context);
     const locators = peer.set.locators.map(({ address }) => address);
     this.#shim.report(now, context, { event: "peer-locators-changed", locators });
   }
@@ -330,8 +334,6 @@ export class Handshake {
     context.reachability = new Reachability(now, this.#shim, context);
     this.#shim.report(now, context, { event: "established", locators: arrival, peerTag });
     context.reachability.start();
-    // What has changed here since our I2 or R2 left.
-    this.#updates.handleLocalChange(now, context);
   }
 
   /** RFC 5533 section 7.15: one tag of one peer names one context; the older one is gone. */

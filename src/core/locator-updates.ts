@@ -20,6 +20,9 @@ import { MAX_UPDATE_TIMEOUT, UPDATE_TIMEOUT } from "./rfc5533.ts";
 import type { Shim } from "./shim.ts";
 import { after, type Duration, type Instant, scale, seconds } from "./time.ts";
 
+/** Requests of the peer's that a late copy is recognized by. */
+const REQUESTS_MAX = 8;
+
 /** An Update Request that the peer hasn't acknowledged; at most one (RFC 5533 section 10.3). */
 export interface PendingUpdate {
   readonly nonce: number;
@@ -70,6 +73,13 @@ export class LocatorUpdates {
     if (context.update !== undefined) this.#send(now, context, context.update);
   }
 
+  /** The peer begins anew: what it acknowledged or may still acknowledge is told once more. */
+  handlePeerRenewed(now: Instant, context: Context): void {
+    if (context.update === undefined) return;
+    const nonce = this.#shim.random.uint32();
+    context.update = { ...context.update, nonce, sent: 0, retransmitAt: now };
+  }
+
   /** Another pair carries packets now: what waits needn't wait longer. */
   handleSwitch(now: Instant, context: Context): void {
     this.handleTimeout(now, context);
@@ -77,25 +87,35 @@ export class LocatorUpdates {
 
   /** RFC 5533 section 10.4; the caller has found the context and checked the addresses. */
   handleRequest(now: Instant, context: Context, message: UpdateRequest, received: Received): void {
+    // A late copy: the preferences in it may have been overtaken, and nothing else says so.
+    if (context.requestsTaken.includes(message.requestNonce)) {
+      return this.#acknowledge(context, message, received);
+    }
     const { options } = message;
     const { proofs } = this.#shim;
     const taken = acceptLocators(now, proofs, context.ulids.peer, options, context.peer);
     if (!taken.ok) return refuseLocators(now, this.#shim, message.options, received, taken.error);
     context.peer = taken.value;
+    context.requestsTaken = [message.requestNonce, ...context.requestsTaken].slice(0, REQUESTS_MAX);
     const timeout = keepaliveTimeoutIn(message.options);
     if (timeout !== undefined) context.keepaliveTimeout = timeout;
+    this.#acknowledge(context, message, received);
+    if (context.peerTag === undefined) return;
+    context.reachability?.handleLocatorsChanged(now);
+    const locators = taken.value.locators.map(({ address }) => address);
+    this.#shim.report(now, context, { event: "peer-locators-changed", locators });
+  }
+
+  #acknowledge(context: Context, { requestNonce }: UpdateRequest, { arrival }: Received): void {
     if (context.peerTag === undefined) return;
     const acknowledgement: UpdateAcknowledgement = {
       type: "UpdateAcknowledgement",
       receiverContextTag: context.peerTag,
-      requestNonce: message.requestNonce,
+      requestNonce,
       options: [],
     };
-    this.#shim.send(received.arrival, acknowledgement, context.tag);
+    this.#shim.send(arrival, acknowledgement, context.tag);
     context.reachability?.handleControlTraffic("in");
-    context.reachability?.handleLocatorsChanged(now);
-    const locators = taken.value.locators.map(({ address }) => address);
-    this.#shim.report(now, context, { event: "peer-locators-changed", locators });
   }
 
   /** RFC 5533 section 10.5. What the peer knows now can serve from now on. */
@@ -170,13 +190,12 @@ export class LocatorUpdates {
 
 /**
  * The generation for an offer: that which the peer knows for the list that it knows, else the
- * next (decision 6).
+ * next (decision 6). What takes the place of a request under way has a generation of its own, so
+ * that the peer can tell which came later.
  */
 function nextGeneration(context: Context, offer: readonly LocalLocator[], whole: boolean): number {
   const { generation, update } = context;
-  // A list under way may have arrived: preferences for the one before would not fit it.
-  const listUnderWay = update !== undefined && update.generation !== generation;
-  if (sameAddresses(offer, context.offer) && !listUnderWay && !whole) return generation;
+  if (sameAddresses(offer, context.offer) && update === undefined && !whole) return generation;
   return ((update?.generation ?? generation) + 1) >>> 0;
 }
 
