@@ -1,22 +1,23 @@
 import type { LocalLocator } from "../../src/core/config.ts";
-import { Endpoint } from "../../src/core/endpoint.ts";
-import type { AddressPair, ContextEvent, Output } from "../../src/core/output.ts";
-import { type Instant, instant, minutes, seconds } from "../../src/core/time.ts";
-import { TrafficRecord } from "../../src/core/traffic.ts";
+import type { AddressPair } from "../../src/core/output.ts";
+import { instant, minutes, seconds } from "../../src/core/time.ts";
 import type { Address } from "../../src/wire/address.ts";
 import { encodeControl } from "../../src/wire/control.ts";
+import type { ControlMessage, ErrorMessage } from "../../src/wire/message.ts";
 import { PAYLOAD_HEADER_LENGTH, writePayloadHeader } from "../../src/wire/payload-header.ts";
-import type { ContextTag } from "../../src/wire/tag.ts";
-import { hmac, seededRandom } from "../core/support/random.ts";
 import { address } from "../core/support/world.ts";
 import { type Dice, dice, mutate, noise } from "./dice.ts";
 import { quote, Vocabulary } from "./grammar.ts";
+import { dearest, type MessageCost, NO_COST } from "./message-costs.ts";
+import { MAX_CONTEXTS, Target } from "./target.ts";
 
-export const MAX_CONTEXTS = 12;
-/** Of one context for one input: the messages, mappings, readings and events that it may cause. */
-const OUTPUTS_PER_CONTEXT = 40;
 const FLIGHTS_MAX = 32;
+/** Messages of exchanges that somebody on the path has kept, to replay them. */
+const KEPT_MAX = 64;
 const CHECK_INTERVAL = 256;
+/** For so many inputs a type of message is lost, or none: exchanges fail at each of their steps. */
+const LOSS_INTERVAL = 8192;
+const LOST_TYPES = ["I2", "R2", "R1", undefined, undefined, undefined] as const;
 
 const SITES = {
   left: ["2001:db8:a1::1", "2001:db8:a2::1", "2001:db8:a3::1"].map(address),
@@ -28,77 +29,14 @@ interface Flight {
   readonly source: Address;
   readonly destination: Address;
   readonly bytes: Uint8Array;
-}
-
-/** An endpoint under fuzz with the least of a data plane, and what it costs. */
-class Target {
-  readonly endpoint: Endpoint;
-  readonly home: readonly Address[];
-  readonly records = new Map<ContextTag, TrafficRecord>();
-  readonly sent: Flight[] = [];
-  readonly events = new Map<ContextEvent["event"], number>();
-  mostOutputs = 0;
-  readonly #words: Vocabulary;
-
-  constructor(home: readonly Address[], seed: number, words: Vocabulary) {
-    this.home = home;
-    this.#words = words;
-    this.endpoint = new Endpoint({
-      security: "unverified",
-      sendTimeout: seconds(10),
-      contextIdleTimeout: minutes(10),
-      maxContexts: MAX_CONTEXTS,
-      random: seededRandom(seed),
-      keyedHash: hmac,
-    });
-  }
-
-  /** Gives one input, and takes all that comes of it. */
-  give(now: Instant, input: (endpoint: Endpoint) => void): void {
-    input(this.endpoint);
-    let outputs = 0;
-    for (let output = this.endpoint.poll(); output !== undefined; output = this.endpoint.poll()) {
-      outputs += 1;
-      if (outputs > OUTPUTS_PER_CONTEXT * (1 + MAX_CONTEXTS)) throw new Error("output without end");
-      this.#carryOut(now, output);
-    }
-    this.mostOutputs = Math.max(this.mostOutputs, outputs);
-  }
-
-  #carryOut(now: Instant, output: Output): void {
-    switch (output.type) {
-      case "send":
-        this.#words.learn(output.message);
-        this.sent.push(output);
-        return;
-      case "set-context":
-        this.records.set(output.tag, new TrafficRecord());
-        return;
-      case "clear-context":
-        this.records.delete(output.tag);
-        return;
-      case "mark-traffic":
-        return this.records.get(output.tag)?.mark(output.direction);
-      case "read-traffic": {
-        const record = this.records.get(output.tag);
-        if (record) this.endpoint.handleTraffic(now, output.tag, record.snapshot);
-        return;
-      }
-      case "event": {
-        const { event } = output.event;
-        this.events.set(event, (this.events.get(event) ?? 0) + 1);
-        return;
-      }
-      default:
-        return;
-    }
-  }
+  readonly message?: ControlMessage;
 }
 
 /** How a run of the fuzzer went. */
 export interface FuzzReport {
   readonly inputs: number;
   readonly mostOutputs: number;
+  readonly mostCost: MessageCost;
   readonly mostContexts: number;
   /** How often each event came; without "established" the fuzz would prove little. */
   readonly events: Readonly<Record<string, number>>;
@@ -116,10 +54,12 @@ export class Fuzzer {
   readonly #words: Vocabulary;
   readonly #targets: readonly [Target, Target];
   readonly #flights: Flight[] = [];
+  readonly #kept: Flight[] = [];
   readonly #inputs: readonly ((target: Target) => void)[];
   #now = instant(1_000_000);
   #given = 0;
   #mostContexts = 0;
+  #lostType: ControlMessage["type"] | undefined;
 
   constructor(seed: number) {
     const roll = dice(seed);
@@ -148,9 +88,14 @@ export class Fuzzer {
     this.#now = instant(this.#now + this.#roll(40));
     const target = this.#words.pick(this.#targets);
     this.#words.pick(this.#inputs)(target);
-    for (const { sent } of this.#targets) this.#flights.push(...sent.splice(0));
+    for (const { sent } of this.#targets) {
+      this.#kept.push(...sent.filter(({ message }) => "initiatorNonce" in message));
+      this.#flights.push(...sent.splice(0));
+    }
+    this.#kept.splice(0, this.#kept.length - KEPT_MAX);
     this.#flights.splice(0, this.#flights.length - FLIGHTS_MAX);
     if (this.#given % CHECK_INTERVAL === 0) this.#check();
+    if (this.#given % LOSS_INTERVAL === 0) this.#lostType = this.#words.pick(LOST_TYPES);
   }
 
   get report(): FuzzReport {
@@ -158,6 +103,7 @@ export class Fuzzer {
       inputs: this.#given,
       mostOutputs: Math.max(...this.#targets.map(({ mostOutputs }) => mostOutputs)),
       mostContexts: this.#mostContexts,
+      mostCost: this.#targets.map(({ mostCost }) => mostCost).reduce(dearest, NO_COST),
       events: sum(this.#targets.map(({ events }) => [...events])),
       counters: sum(this.#targets.map(({ endpoint }) => Object.entries(endpoint.counters))),
     };
@@ -175,6 +121,9 @@ export class Fuzzer {
       (target) => this.#control(target, noise(this.#roll)),
       (target) => this.#unknownTag(target),
       (target) => this.#icmp(target),
+      () => this.#noSupport(),
+      (target) => this.#refuse(target),
+      () => this.#replay(),
       (target) => this.#command(target),
     ];
   }
@@ -185,12 +134,22 @@ export class Fuzzer {
     const [flight] = this.#flights.splice(index, 1);
     if (flight === undefined || this.#roll(16) === 0) return;
     if (this.#roll(16) === 0) this.#flights.push(flight);
-    const { source, destination } = flight;
-    const target = this.#targets.find(({ home }) => home.includes(destination));
     const bytes = this.#roll(12) === 0 ? mutate(flight.bytes, this.#roll) : flight.bytes;
-    target?.give(this.#now, (endpoint) =>
-      endpoint.handleControl(this.#now, source, destination, bytes),
-    );
+    this.#arrive({ ...flight, bytes });
+  }
+
+  #arrive({ source, destination, bytes, message }: Flight): void {
+    if (message !== undefined && message.type === this.#lostType) return;
+    this.#at(destination)?.giveControl(this.#now, source, destination, bytes);
+  }
+
+  #at(address: Address): Target | undefined {
+    return this.#targets.find(({ home }) => home.includes(address));
+  }
+
+  /** A message that has come or was lost long ago comes once more. */
+  #replay(): void {
+    if (this.#kept.length > 0) this.#arrive(this.#words.pick(this.#kept));
   }
 
   /** A message of the grammar, mostly as it is. */
@@ -202,9 +161,7 @@ export class Fuzzer {
   #control(target: Target, bytes: Uint8Array): void {
     const source = this.#words.address();
     const destination = this.#words.pick(target.home);
-    target.give(this.#now, (endpoint) =>
-      endpoint.handleControl(this.#now, source, destination, bytes),
-    );
+    target.giveControl(this.#now, source, destination, bytes);
   }
 
   /** Sometimes just a while passes, sometimes a timer is due, sometimes long ago. */
@@ -247,6 +204,34 @@ export class Fuzzer {
     target.give(this.#now, (endpoint) => endpoint.handleIcmpError(this.#now, from, error));
   }
 
+  /** A peer's kernel that doesn't know protocol 140, or somebody who says so late. */
+  #noSupport(): void {
+    if (this.#kept.length === 0) return;
+    const { source, destination, bytes } = this.#words.pick(this.#kept);
+    const header = Uint8Array.of(4, 1, 0, 0, 0, 0, 0, 6);
+    const error = Uint8Array.of(...header, ...quote(source, destination, bytes));
+    this.#at(source)?.give(this.#now, (endpoint) =>
+      endpoint.handleIcmpError(this.#now, destination, error),
+    );
+  }
+
+  /** A Shim6 Error about a message under way, as its receiver or a stranger would send it. */
+  #refuse(target: Target): void {
+    const flight = this.#words.pick([...this.#flights, this.#payloadFlight(target)]);
+    const packet = quote(flight.source, flight.destination, flight.bytes);
+    const message: ErrorMessage = {
+      type: "Error",
+      errorCode: this.#roll(8),
+      pointer: this.#roll(packet.length),
+      packetInError: this.#roll(4) === 0 ? mutate(packet, this.#roll) : packet,
+    };
+    this.#arrive({
+      source: flight.destination,
+      destination: flight.source,
+      bytes: encodeControl(message),
+    });
+  }
+
   #payloadFlight(target: Target): Flight {
     const bytes = new Uint8Array(PAYLOAD_HEADER_LENGTH + 16);
     writePayloadHeader(bytes, 0, 17, this.#words.tag());
@@ -259,10 +244,17 @@ export class Fuzzer {
     const kind = this.#roll(40);
     if (kind === 0) return this.#changeLocators(target);
     const tag = this.#words.pick([...target.records.keys(), this.#words.tag()]);
-    if (kind < 3) return target.give(now, (endpoint) => void endpoint.close(now, tag));
-    if (kind < 10) return target.give(now, (endpoint) => void endpoint.explore(now, tag));
     const ulids = this.#ulids(target);
-    target.give(now, (endpoint) => endpoint.handleTrigger(now, ulids));
+    const timeout = seconds(5 + this.#roll(10));
+    const selector = { protocol: this.#roll(256) };
+    target.give(now, (endpoint) => {
+      if (kind < 3) endpoint.close(now, tag);
+      else if (kind < 10) endpoint.explore(now, tag);
+      else if (kind < 14) endpoint.prefer(now, tag, ulids);
+      else if (kind < 16) endpoint.fork(now, tag, selector, ulids);
+      else if (kind < 17) endpoint.setSendTimeout(now, timeout);
+      else endpoint.handleTrigger(now, ulids);
+    });
   }
 
   #ulids(target: Target): AddressPair {
