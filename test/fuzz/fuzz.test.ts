@@ -10,6 +10,8 @@ import { MAX_CONTEXTS } from "./target.ts";
 /** About a minute; `npm run fuzz` gives ten million. */
 const INPUTS = 600_000;
 const SEED = 20_061;
+/** Too few inputs a second for a rate limit; no proofs in mode "unverified". */
+const UNREACHED = new Set(["drop-rate-limit", "drop-cga-parameters", "drop-signature-budget"]);
 const MEGABYTE = 2 ** 20;
 
 describe(`${INPUTS} inputs of every kind from seed ${SEED}`, () => {
@@ -32,7 +34,7 @@ describe(`${INPUTS} inputs of every kind from seed ${SEED}`, () => {
     expect([...establishment].sort()).toEqual(ESTABLISHMENT_CELLS.toSorted());
     expect([...reap].sort()).toEqual(REAP_CELLS.toSorted());
     const silent = Object.keys(counters).filter((name) => counters[name] === 0);
-    expect(silent.filter((name) => name !== "drop-rate-limit")).toEqual([]);
+    expect(silent.filter((name) => !UNREACHED.has(name))).toEqual([]);
   });
 
   test("are the same ones for the same seed", () => {

@@ -15,9 +15,11 @@ const FLIGHTS_MAX = 32;
 /** Messages of exchanges that somebody on the path has kept, to replay them. */
 const KEPT_MAX = 64;
 const CHECK_INTERVAL = 256;
+/** Validators that an intruder has at hand. */
+const PROVEN_MAX = 16;
 /** For so many inputs a type of message is lost, or none: exchanges fail at each of their steps. */
-const LOSS_INTERVAL = 8192;
-const LOST_TYPES = ["I2", "R2", "R1", undefined, undefined, undefined] as const;
+const LOSS_INTERVAL = 16_384;
+const LOST_TYPES = ["I2", "R2", "R1", undefined, undefined] as const;
 
 const SITES = {
   left: ["2001:db8:a1::1", "2001:db8:a2::1", "2001:db8:a3::1"].map(address),
@@ -55,6 +57,7 @@ export class Fuzzer {
   readonly #targets: readonly [Target, Target];
   readonly #flights: Flight[] = [];
   readonly #kept: Flight[] = [];
+  readonly #proven: Flight[] = [];
   readonly #inputs: readonly ((target: Target) => void)[];
   #now = instant(1_000_000);
   #given = 0;
@@ -124,6 +127,7 @@ export class Fuzzer {
       () => this.#noSupport(),
       (target) => this.#refuse(target),
       () => this.#replay(),
+      (target) => this.#intrude(target),
       (target) => this.#command(target),
     ];
   }
@@ -158,7 +162,30 @@ export class Fuzzer {
     this.#control(target, this.#roll(4) === 0 ? mutate(bytes, this.#roll) : bytes);
   }
 
+  /** Somebody on the path gets an R1 in a host's name, and sends the I2 whenever it likes. */
+  #intrude(target: Target): void {
+    if (this.#proven.length > 0 && this.#roll(2) === 0) {
+      return this.#arrive(this.#words.pick(this.#proven));
+    }
+    const { local, peer } = this.#ulids(target);
+    const said = { initiatorContextTag: this.#words.tag(), initiatorNonce: this.#words.nonce() };
+    const i1 = encodeControl({ type: "I1", ...said, options: [] });
+    target.giveControl(this.#now, peer, local, i1);
+    const answer = target.sent.at(-1)?.message;
+    if (answer?.type !== "R1") return;
+    const { responderNonce, options } = answer;
+    const bytes = encodeControl({ type: "I2", ...said, responderNonce, options });
+    this.#proven.push({ source: peer, destination: local, bytes });
+    this.#proven.splice(0, this.#proven.length - PROVEN_MAX);
+  }
+
+  /** From anywhere, or as if it answered something that the target has sent. */
   #control(target: Target, bytes: Uint8Array): void {
+    const sent = this.#kept.filter(({ source }) => target.home.includes(source));
+    if (sent.length > 0 && this.#roll(2) === 0) {
+      const { source, destination } = this.#words.pick(sent);
+      return this.#arrive({ source: destination, destination: source, bytes });
+    }
     const source = this.#words.address();
     const destination = this.#words.pick(target.home);
     target.giveControl(this.#now, source, destination, bytes);

@@ -17,6 +17,11 @@ const NONCE_FIELDS = new Set(["initiatorNonce", "requestNonce", "nonce", "genera
  * texts are taken for equal states. What no view, message or timer shows isn't in it.
  */
 export function fingerprintOf(hosts: TwoHosts): string {
+  return JSON.stringify(hosts.budget) + outlookOf(hosts);
+}
+
+/** The same without what may still go wrong: all that a fair run depends on. */
+export function outlookOf(hosts: TwoHosts): string {
   const names = new Map<unknown, string>();
   const text = (value: unknown): string =>
     JSON.stringify(value, (key, field: unknown) => {
@@ -33,7 +38,7 @@ export function fingerprintOf(hosts: TwoHosts): string {
   const flights = hosts.flights
     .toSorted((a, b) => (describePacket(a) < describePacket(b) ? -1 : 1))
     .map((packet) => text({ ...packet, content: messageIn(packet) ?? packet.content }));
-  return [JSON.stringify(hosts.budget), ...ends, ...flights].join("\n");
+  return [[...hosts.deadPaths].join(), ...ends, ...flights].join("\n");
 }
 
 /** Which incarnation's nonce it is, and how many periods old. */
@@ -46,9 +51,11 @@ function ageOf(hosts: TwoHosts, nonce: number): string {
   return "dead";
 }
 
-function endOf({ endpoint, plane, clock, lastSent, incarnation }: ModelHost): unknown {
+function endOf(host: ModelHost): unknown {
+  const { endpoint, plane, clock, lastSent, incarnation, secondLocatorUp } = host;
   return {
     incarnation,
+    secondLocatorUp,
     contexts: endpoint.contexts().map((context) => contextOf(context, clock)),
     plane: plane.contexts.map(({ tag, mapping, watched, traffic }) => ({
       ...{ tag, mapping, watched },
@@ -59,9 +66,11 @@ function endOf({ endpoint, plane, clock, lastSent, incarnation }: ModelHost): un
 }
 
 function contextOf(context: ContextView, clock: Instant): unknown {
-  const { tag, peerTag, state, reapState, ulids, locators, peerLocators, next } = context;
+  const { tag, peerTag, state, reapState, ulids, locators, next } = context;
+  const { localLocators, peerLocators } = context;
   const timer = next === undefined ? undefined : [next.reason, Math.round(next.at - clock)];
-  return { tag, peerTag, state, reapState, ulids, locators, peerLocators, timer };
+  const sets = { localLocators, peerLocators };
+  return { tag, peerTag, state, reapState, ulids, locators, ...sets, timer };
 }
 
 function trafficOf(snapshot: TrafficSnapshot, clock: Instant): unknown {

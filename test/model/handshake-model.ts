@@ -1,6 +1,7 @@
+import { FairRuns } from "./fair-runs.ts";
 import { describePacket, fingerprintOf } from "./fingerprint.ts";
 import type { Defect } from "./host.ts";
-import { describeViews, findBroken, isQuiet } from "./invariants.ts";
+import { findBroken, isQuiet } from "./invariants.ts";
 import type { Choice, Model } from "./search.ts";
 import { type Budget, SIDES, TwoHosts, ULIDS } from "./two-hosts.ts";
 
@@ -17,6 +18,7 @@ export interface HandshakeScenario {
 
 /** Establishment and recovery with everything that a network and a host may do to them. */
 export function handshakeModel({ budget, prepare, defect }: HandshakeScenario): Model<TwoHosts> {
+  const fairRuns = new FairRuns(isQuiet);
   return {
     start: () => {
       const hosts = new TwoHosts(budget, defect);
@@ -26,14 +28,8 @@ export function handshakeModel({ budget, prepare, defect }: HandshakeScenario): 
     },
     choices: choicesOf,
     fingerprint: fingerprintOf,
-    problem: (hosts) => findBroken(hosts) ?? findDeadlock(hosts),
+    problem: (hosts) => findBroken(hosts) ?? fairRuns.problem(hosts),
   };
-}
-
-/** From every state, a fair run ends in agreement, and nothing breaks on the way. */
-function findDeadlock(hosts: TwoHosts): string | undefined {
-  if (!hosts.settle(isQuiet)) return `no end in agreement: ${describeViews(hosts)}`;
-  return findBroken(hosts);
 }
 
 /** Everything that may happen next, as far as the budget goes. */
@@ -94,6 +90,7 @@ function hostChoices(hosts: TwoHosts): Choice<TwoHosts>[] {
     if (endpoint.pollTimeout() !== undefined && flights.length < FLIGHTS_MAX) {
       offer(`timer ${side}`, "timers", (state) => state.act(side, (host) => host.fireTimer()));
     }
+    offer(`move ${side}`, "moves", (state) => state.move(side));
     offer(`crash ${side}`, "crashes", (state) => state.crash(side));
     for (const pair of ULIDS.keys()) {
       const view = hosts.view(side, pair);

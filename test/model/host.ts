@@ -48,6 +48,8 @@ export class ModelHost {
   readonly #peerLives = new Map<ContextTag, string | undefined>();
   #births = 0;
   readonly #defect: Defect | undefined;
+  readonly #locators: readonly Address[];
+  secondLocatorUp = true;
   clock: Instant = START;
 
   constructor(
@@ -59,17 +61,17 @@ export class ModelHost {
     this.name = name;
     this.incarnation = incarnation;
     this.#defect = defect;
+    this.#locators = locators;
     this.endpoint = new Endpoint({
       security: "unverified",
       sendTimeout: seconds(15),
-      contextIdleTimeout: minutes(10),
+      contextIdleTimeout: minutes(5),
       maxContexts: TAGS,
       random: smallRandom(this.nonceBase),
       // Injective, and readable in a fingerprint.
       keyedHash: (key, data) => Uint8Array.of(...key.subarray(0, 4), ...data),
     });
-    this.endpoint.handleLocalLocators(this.clock, locators.map(toLocator));
-    this.#drain();
+    this.#tellLocators();
   }
 
   /** Nonces of this incarnation count from here; the first one starts its responder nonces. */
@@ -80,6 +82,18 @@ export class ModelHost {
   command(run: (endpoint: Endpoint, now: Instant) => void): void {
     run(this.endpoint, this.clock);
     this.#drain();
+  }
+
+  toggleLocator(): void {
+    this.secondLocatorUp = !this.secondLocatorUp;
+    this.#tellLocators();
+  }
+
+  #tellLocators(): void {
+    const locators = this.#locators.map((address, i): LocalLocator => {
+      return { address, preference: 0, operational: i === 0 || this.secondLocatorUp };
+    });
+    this.command((endpoint, now) => endpoint.handleLocalLocators(now, locators));
   }
 
   fireTimer(): void {
@@ -187,10 +201,6 @@ export class ModelHost {
     }
     context.mapping = mapping;
   }
-}
-
-function toLocator(address: Address): LocalLocator {
-  return { address, preference: 0, operational: true };
 }
 
 /**

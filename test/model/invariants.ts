@@ -1,3 +1,4 @@
+import { samePair } from "../../src/core/output.ts";
 import type { ContextView } from "../../src/core/view.ts";
 import type { ModelHost } from "./host.ts";
 import { SIDES, type TwoHosts, ULIDS } from "./two-hosts.ts";
@@ -34,10 +35,10 @@ function findStrayMapping({ endpoint, plane }: ModelHost): string | undefined {
   for (const { tag, mapping } of plane.contexts) {
     const context = endpoint.context(tag);
     if (context === undefined) return "the data plane keeps a context that is gone";
-    if (context.state !== "ESTABLISHED" || mapping === undefined) continue;
-    const { local, peer } = mapping.locators;
-    const same = context.locators.local === local && context.locators.peer === peer;
-    if (!same || mapping.peerTag !== context.peerTag) return "mapping and context differ";
+    if (context.state !== "ESTABLISHED") continue;
+    const same = samePair(mapping?.locators ?? context.ulids, context.locators);
+    const sameTag = mapping === undefined || mapping.peerTag === context.peerTag;
+    if (!same || !sameTag) return "mapping and context differ";
   }
   return undefined;
 }
@@ -54,7 +55,19 @@ function agrees(hosts: TwoHosts, pair: number): boolean {
     a?.reapState === "Operational" &&
     b?.reapState === "Operational" &&
     a.peerTag === b.tag &&
-    b.peerTag === a.tag
+    b.peerTag === a.tag &&
+    knowsLocators(b, a) &&
+    knowsLocators(a, b)
+  );
+}
+
+/** What the one believes of the other's locators is what the other says of them. */
+function knowsLocators({ peerLocators }: ContextView, { localLocators }: ContextView): boolean {
+  return (
+    peerLocators.length === localLocators.length &&
+    peerLocators.every(({ address, broken }) =>
+      localLocators.some((own) => own.address === address && own.operational !== broken),
+    )
   );
 }
 

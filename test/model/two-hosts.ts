@@ -1,5 +1,5 @@
 import { type AddressPair, samePair } from "../../src/core/output.ts";
-import { after, type Duration, milliseconds, seconds } from "../../src/core/time.ts";
+import { after, type Duration, minutes, seconds } from "../../src/core/time.ts";
 import type { ContextView } from "../../src/core/view.ts";
 import { type Address, parseAddress } from "../../src/wire/address.ts";
 import { type Defect, ModelHost, type Packet } from "./host.ts";
@@ -14,6 +14,10 @@ export interface Budget {
   readonly opens: number;
   readonly payloads: number;
   readonly timers: number;
+  /** A host's second locator goes down, or comes up again. */
+  readonly moves: number;
+  /** Other one-way paths work from now on. */
+  readonly reroutes: number;
 }
 
 export const LOCATORS = {
@@ -30,7 +34,8 @@ export const ULIDS: readonly AddressPair[] = LOCATORS.A.map((local, i) => ({
 /** More than every hold-down and a whole round of retransmissions. */
 const PATIENCE = seconds(400);
 const PAYLOAD_INTERVAL = seconds(5);
-const HANDLING = milliseconds(1);
+/** The longest that a context may outlive its traffic, and what was under way at its end. */
+const SILENCE = minutes(30);
 /** Messages that may answer each other without any timer in between. */
 const CHAIN_MAX = 200;
 
@@ -97,6 +102,11 @@ export class TwoHosts {
     this.#hosts[side].clock = clock;
   }
 
+  /** The second locator's interface goes down or comes up; messages to it still find the host. */
+  move(side: Side): void {
+    this.act(side, (host) => host.toggleLocator());
+  }
+
   /**
    * A fair run: nothing is lost any more, messages come in order, timers fire when they are due,
    * and applications use what is established, until `settled` or patience ends.
@@ -112,7 +122,7 @@ export class TwoHosts {
         nextPayload = waited + PAYLOAD_INTERVAL;
         this.#useAll();
       } else {
-        const span = Math.min(nextPayload - waited, ...this.hosts.map(untilTimer)) as Duration;
+        const span = Math.min(nextPayload - waited, this.#untilTimer()) as Duration;
         waited += span;
         this.#advance(span);
       }
@@ -120,11 +130,26 @@ export class TwoHosts {
     return false;
   }
 
+  /** A fair run without payload. @returns whether both hosts have forgotten every context */
+  fallSilent(): boolean {
+    for (let waited = 0; waited < SILENCE; ) {
+      this.#deliverAll();
+      const span = this.#untilTimer();
+      if (span === Number.POSITIVE_INFINITY) break;
+      waited += span;
+      this.#advance(span as Duration);
+    }
+    return this.hosts.every(({ endpoint }) => endpoint.contexts().length === 0);
+  }
+
+  #untilTimer(): number {
+    return Math.min(...this.hosts.map(untilTimer));
+  }
+
   #deliverAll(): void {
     for (let i = 0; this.flights.length > 0; i++) {
       if (i > CHAIN_MAX) throw new Error("messages answer each other without end");
       const packet = this.flights.shift();
-      for (const host of this.hosts) host.clock = after(host.clock, HANDLING);
       if (packet !== undefined) this.deliver(packet);
     }
   }
