@@ -12,6 +12,23 @@ export interface KeywordCount {
 
 const STATUSES: readonly Status[] = ["done", "not applicable"];
 
+/** Written by hand: the traces stand beside the tests that they became. */
+const SEARCH_LINES: readonly string[] = [
+  "## What the model search has found",
+  "",
+  "[The search](model-search.md) goes through what two hosts and a network may do. The shortest",
+  "trace of each bug that it has found, all in updates (RFC 5533 section 10), all mended:",
+  "",
+  "- A late copy of an Update Request took newer preferences back: move A, move A, duplicate",
+  "  UpdateRequest a1>b1.",
+  "- An acknowledgement from before a crash ended an update that the peer's new context knew",
+  "  nothing of: move A, deliver UpdateRequest a2>b2, crash B, deliver Probe/exploring a1>b1,",
+  "  deliver R1bis b1>a1.",
+  "- A locator that changed in I2BIS-SENT was never told: crash A, timer B, deliver Keepalive",
+  "  b2>a2, deliver R1bis a2>b2, move B.",
+  "",
+];
+
 /** The whole of docs/protocol.md. */
 export function protocolPage(
   sections: readonly Section[],
@@ -32,6 +49,7 @@ export function protocolPage(
     ...STATUSES.map((status) => `| ${status} | ${countOf(rows, status)} |`),
     `| all | ${rows.length} |`,
     "",
+    ...SEARCH_LINES,
     ...sections.flatMap(sectionLines),
     ...countLines(sections, counts),
   ];
