@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { handshakeModel } from "../test/model/handshake-model.ts";
 import { everyPathSet, everyRouting, reapModel, reroutedModel } from "../test/model/reap-model.ts";
 import { SCENARIOS } from "../test/model/scenarios.ts";
@@ -74,7 +74,7 @@ async function runWorkers(): Promise<void> {
 
 /** One search after the other, as long as any wait. */
 function runWorker(waiting: number[], reports: Report[]): Promise<void> {
-  const worker = new Worker(new URL(import.meta.url), { argv: process.argv.slice(2), workerData });
+  const worker = new Worker(new URL(import.meta.url), { argv: process.argv.slice(2) });
   return new Promise((resolve, reject) => {
     const next = (): void => {
       const index = waiting.shift();

@@ -1,6 +1,7 @@
 import type { LocalLocator } from "../../src/core/config.ts";
 import type { AddressPair } from "../../src/core/output.ts";
-import { instant, minutes, seconds } from "../../src/core/time.ts";
+import { I1_RETRIES_MAX } from "../../src/core/rfc5533.ts";
+import { after, instant, minutes, seconds } from "../../src/core/time.ts";
 import type { Address } from "../../src/wire/address.ts";
 import { encodeControl } from "../../src/wire/control.ts";
 import type { ControlMessage, ErrorMessage } from "../../src/wire/message.ts";
@@ -15,6 +16,10 @@ const FLIGHTS_MAX = 32;
 /** Messages of exchanges that somebody on the path has kept, to replay them. */
 const KEPT_MAX = 64;
 const CHECK_INTERVAL = 256;
+/** One in so many times a peer is asked that answers late: minutes pass with it. */
+const LATE_ANSWER_ODDS = 100;
+/** Timers that may run out until the fifth I1. */
+const TIMEOUTS_MAX = 200;
 /** Validators that an intruder has at hand. */
 const PROVEN_MAX = 16;
 /** For so many inputs a type of message is lost, or none: exchanges fail at each of their steps. */
@@ -128,6 +133,7 @@ export class Fuzzer {
       (target) => this.#refuse(target),
       () => this.#replay(),
       (target) => this.#intrude(target),
+      (target) => this.#answerLate(target),
       (target) => this.#command(target),
     ];
   }
@@ -177,6 +183,38 @@ export class Fuzzer {
     const bytes = encodeControl({ type: "I2", ...said, responderNonce, options });
     this.#proven.push({ source: peer, destination: local, bytes });
     this.#proven.splice(0, this.#proven.length - PROVEN_MAX);
+  }
+
+  /** A peer that answers the last I1 alone, and is silent then. */
+  #answerLate(target: Target): void {
+    if (this.#roll(LATE_ANSWER_ODDS) !== 0) return;
+    const { local, peer } = this.#ulids(target);
+    target.give(this.#now, (endpoint) => endpoint.handleTrigger(this.#now, { local, peer }));
+    const i1 = target.sent.at(-1)?.message;
+    if (i1?.type !== "I1") return;
+    const { initiatorNonce } = i1;
+    const sent = () =>
+      target.sent.filter(
+        ({ message }) => message.type === "I1" && message.initiatorNonce === initiatorNonce,
+      ).length;
+    for (let i = 0; i < TIMEOUTS_MAX && sent() <= I1_RETRIES_MAX; i++) this.#expire(target);
+    const validator = new Uint8Array(16);
+    const r1 = encodeControl({
+      type: "R1",
+      initiatorNonce,
+      responderNonce: this.#words.nonce(),
+      options: [{ name: "ResponderValidator", critical: false, validator }],
+    });
+    target.giveControl(this.#now, peer, local, r1);
+    const end = after(this.#now, minutes(1));
+    while (this.#now < end) this.#expire(target);
+  }
+
+  /** The target's next timer runs out. */
+  #expire(target: Target): void {
+    const due = target.endpoint.pollTimeout()?.at ?? after(this.#now, seconds(10));
+    if (due > this.#now) this.#now = due;
+    target.give(this.#now, (endpoint) => endpoint.handleTimeout(this.#now));
   }
 
   /** From anywhere, or as if it answered something that the target has sent. */

@@ -94,7 +94,7 @@ describe("a planted defect is found", () => {
   test("a peer that no message reaches is found by no exploration", () => {
     const dead = new Set(LOCATORS.A.flatMap((a) => LOCATORS.B.map((b) => pathKey(a, b))));
     const { violation } = search(reapModel({ name: "no way there", dead }), 0);
-    expect(violation?.problem).toContain("no working pair found");
+    expect(violation?.problem).toContain("no end in agreement");
   });
 });
 
