@@ -17,6 +17,7 @@ export function registerDaemon(program: Command): void {
       "--user <name>",
       "run as this user (default: l3shim if there is one and root starts it)",
     )
+    .option("--read-any-file", "keep CAP_DAC_READ_SEARCH: l3shim is in a private directory", false)
     .option("--json", "log as JSON even on a terminal", false)
     .action(async (options: DaemonCommandOptions) => {
       // Loaded only here: the other commands need no FFI.
@@ -26,6 +27,7 @@ export function registerDaemon(program: Command): void {
         socket: options.socket,
         stateDir: options.stateDir,
         user: options.user,
+        readAnyFile: options.readAnyFile,
         jsonLog: options.json,
         version: program.version() ?? "",
       });
@@ -37,5 +39,6 @@ interface DaemonCommandOptions {
   readonly socket: string;
   readonly stateDir: string;
   readonly user?: string;
+  readonly readAnyFile: boolean;
   readonly json: boolean;
 }

@@ -11,15 +11,9 @@ import { EndOfRun } from "./end-of-run.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
 import { UlidFile } from "./host/ulid-file.ts";
 import { createLog, type Logger } from "./log.ts";
-import { confineProcess, PrivilegeError } from "./privileges.ts";
+import { type ConfinementOptions, confineProcess, PrivilegeError } from "./privileges.ts";
 
-export interface DaemonOptions {
-  /** `undefined`: the default file, if there is one. */
-  readonly configFile: string | undefined;
-  readonly socket: string;
-  readonly stateDir: string;
-  /** Whom to run as; see {@link confineProcess}. */
-  readonly user: string | undefined;
+export interface DaemonOptions extends ConfinementOptions {
   readonly jsonLog: boolean;
   readonly version: string;
 }

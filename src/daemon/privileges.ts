@@ -18,7 +18,9 @@ export class PrivilegeError extends Error {
 export interface ConfinementOptions {
   /** Whom to run as; `undefined`: l3shim, if there is such a user and the system allows it. */
   readonly user: string | undefined;
-  /** `undefined`: none to be read. */
+  /** Keep CAP_DAC_READ_SEARCH too, for a program in a private directory of some user. */
+  readonly readAnyFile: boolean;
+  /** `undefined`: the default file, if there is one. */
   readonly configFile: string | undefined;
   readonly socket: string;
   readonly stateDir: string;
@@ -35,20 +37,33 @@ const DEFAULT_USER = "l3shim";
 /** Set in the process that the confinement has executed. */
 const CONFINED = "L3SHIM_CONFINED";
 
+/** What the options leave to the daemon. */
+export function keptCapabilities({
+  readAnyFile,
+}: Pick<ConfinementOptions, "readAnyFile">): ReadonlySet<CapabilityName> {
+  return readAnyFile
+    ? new Set([...DAEMON_CAPABILITIES, "CAP_DAC_READ_SEARCH"])
+    : DAEMON_CAPABILITIES;
+}
+
 /**
- * Sees to it that every thread of this process has no more than {@link DAEMON_CAPABILITIES}, and
+ * Sees to it that every thread of this process has no more than {@link keptCapabilities}, and
  * runs as the user that it should. Capabilities belong to threads, and Node has made some before
  * our first line runs: so the main thread gives up its own and executes the same command line
  * again. It returns in a process that is confined; one that was started so returns at once.
  * @throws PrivilegeError, SystemError
  */
 export function confineProcess(options: ConfinementOptions): void {
+  const kept = keptCapabilities(options);
   const privileges = ownPrivileges();
-  requireCapabilities(privileges);
+  requireCapabilities(kept, privileges);
   const account = chooseAccount(options.user, privileges);
   const again = process.env[CONFINED] !== undefined;
   delete process.env[CONFINED];
-  if (isConfined(privileges) && (account === undefined || account.uid === process.getuid?.())) {
+  if (
+    isConfined(kept, privileges) &&
+    (account === undefined || account.uid === process.getuid?.())
+  ) {
     return;
   }
   if (again) {
@@ -58,7 +73,7 @@ export function confineProcess(options: ConfinementOptions): void {
     );
   }
   for (const directory of [dirname(options.socket), options.stateDir]) provide(directory, account);
-  keepOnly(DAEMON_CAPABILITIES, () => become(account, privileges));
+  keepOnly(kept, () => become(account, privileges));
   requireAccess(options);
   process.env[CONFINED] = "1";
   replaceProcess(process.execPath, [
@@ -68,29 +83,28 @@ export function confineProcess(options: ConfinementOptions): void {
   ]);
 }
 
-/** Whether these are {@link DAEMON_CAPABILITIES}, for good, and children get them. */
-export function isConfined(privileges: Privileges): boolean {
+/** Whether these are `kept` and no others, for good, and children get them. */
+export function isConfined(kept: ReadonlySet<CapabilityName>, privileges: Privileges): boolean {
   const { inheritable, permitted, effective, bounding, ambient, noNewPrivileges } = privileges;
   // Who lacks CAP_SETPCAP cannot reduce it; under no_new_privs it gives nothing to anybody.
   const held = [inheritable, permitted, effective, ambient];
   if (effective.has("CAP_SETPCAP")) held.push(bounding);
-  return noNewPrivileges && held.every(isExactlyOurs);
-}
-
-function isExactlyOurs(set: ReadonlySet<CapabilityName>): boolean {
-  return (
-    set.size === DAEMON_CAPABILITIES.size && [...set].every((name) => DAEMON_CAPABILITIES.has(name))
-  );
+  const isKept = (set: ReadonlySet<CapabilityName>) =>
+    set.size === kept.size && [...set].every((name) => kept.has(name));
+  return noNewPrivileges && held.every(isKept);
 }
 
 /** @throws PrivilegeError that names what is missing */
-function requireCapabilities({ permitted }: Privileges): void {
-  const missing = [...DAEMON_CAPABILITIES].filter((name) => !permitted.has(name));
+function requireCapabilities(
+  kept: ReadonlySet<CapabilityName>,
+  { permitted }: Pick<Privileges, "permitted">,
+): void {
+  const missing = [...kept].filter((name) => !permitted.has(name));
   if (missing.length === 0) return;
   throw new PrivilegeError(
     `the daemon needs ${missing.join(" and ")}, which this process (uid ${process.getuid?.()}) ` +
-      "does not have; run it as root, or give it CAP_NET_ADMIN and CAP_NET_RAW " +
-      "(systemd: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW)",
+      `does not have; run it as root, or give it ${[...kept].join(" and ")} ` +
+      `(systemd: AmbientCapabilities=${[...kept].join(" ")})`,
   );
 }
 
@@ -158,7 +172,7 @@ function requireAccess({ configFile, socket, stateDir }: ConfinementOptions): vo
   const { R_OK, W_OK, X_OK } = constants;
   const program = process.argv[1] ?? process.execPath;
   const wanted = [
-    [program, R_OK, "install L3SHIM where every user may read it, or name its owner with --user"],
+    [program, R_OK, "install L3SHIM where every user may read it, or try --read-any-file"],
     [configFile, R_OK, "let it be read by that user: it holds no secret"],
     [dirname(socket), W_OK | X_OK, "chown it to that user, or name another with --socket"],
     [
@@ -173,7 +187,7 @@ function requireAccess({ configFile, socket, stateDir }: ConfinementOptions): vo
       accessSync(path, mode);
     } catch (error) {
       throw new PrivilegeError(
-        `the daemon runs as uid ${process.getuid?.()} with CAP_NET_ADMIN and CAP_NET_RAW alone, ` +
+        `the daemon runs as uid ${process.getuid?.()} without CAP_DAC_OVERRIDE, ` +
           `and may not ${mode === R_OK ? "read" : "write to"} ${path} ` +
           `(${(error as NodeJS.ErrnoException).code}); ${remedy}`,
         { cause: error },

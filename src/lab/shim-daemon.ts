@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
@@ -111,8 +112,7 @@ export class ShimDaemon {
     const paths = ["--config", file("config.toml"), "--state-dir", file("state")];
     return new LabProcess({
       namespace: this.#network.namespace(this.host),
-      // Its directories are those of the lab's user, whatever user the system has for the shim.
-      argv: [L3SHIM, "daemon", ...paths, "--socket", this.socket, "--user", "root"],
+      argv: [L3SHIM, "daemon", ...paths, "--socket", this.socket, ...privilegeOptions()],
     });
   }
 
@@ -136,6 +136,15 @@ export class ShimDaemon {
     this.#events.push(event);
     this.#onEvent(event);
   }
+}
+
+/**
+ * The daemon's directories are those of the lab's user, whatever user the system has for the shim.
+ * And L3SHIM may lie in the home of whoever called sudo, where root reads by a capability only.
+ */
+function privilegeOptions(): string[] {
+  const isOurs = statSync(L3SHIM).uid === process.geteuid?.();
+  return ["--user", "root", ...(isOurs ? [] : ["--read-any-file"])];
 }
 
 /** The paper did without HBA and CGA, so locators are believed without proof. */

@@ -4,6 +4,7 @@ import {
   chooseAccount,
   DAEMON_CAPABILITIES,
   isConfined,
+  keptCapabilities,
   PrivilegeError,
 } from "../../src/daemon/privileges.ts";
 import type { CapabilityName, Privileges } from "../../src/linux/capabilities.ts";
@@ -22,26 +23,33 @@ const CONFINED: Privileges = {
 describe("a process is confined", () => {
   test("when every set is CAP_NET_ADMIN and CAP_NET_RAW, for good", () => {
     expect([...OURS]).toEqual(["CAP_NET_ADMIN", "CAP_NET_RAW"]);
-    expect(isConfined(CONFINED)).toBe(true);
+    expect(isConfined(OURS, CONFINED)).toBe(true);
   });
 
   test.each(["inheritable", "permitted", "effective", "ambient"] as const)(
     "not with one more or one less that is %s",
     (set) => {
       const more = new Set<CapabilityName>([...OURS, "CAP_CHOWN"]);
-      expect(isConfined({ ...CONFINED, [set]: more })).toBe(false);
-      expect(isConfined({ ...CONFINED, [set]: new Set(["CAP_NET_RAW"]) })).toBe(false);
-      expect(isConfined({ ...CONFINED, [set]: NONE })).toBe(false);
+      expect(isConfined(OURS, { ...CONFINED, [set]: more })).toBe(false);
+      expect(isConfined(OURS, { ...CONFINED, [set]: new Set(["CAP_NET_RAW"]) })).toBe(false);
+      expect(isConfined(OURS, { ...CONFINED, [set]: NONE })).toBe(false);
     },
   );
 
   test("not where programs that it executes could get more", () => {
-    expect(isConfined({ ...CONFINED, noNewPrivileges: false })).toBe(false);
+    expect(isConfined(OURS, { ...CONFINED, noNewPrivileges: false })).toBe(false);
+  });
+
+  test("with CAP_DAC_READ_SEARCH where that is wanted, and then not without", () => {
+    const kept = keptCapabilities({ readAnyFile: true });
+    expect([...kept]).toEqual([...OURS, "CAP_DAC_READ_SEARCH"]);
+    expect(isConfined(kept, CONFINED)).toBe(false);
+    expect(keptCapabilities({ readAnyFile: false })).toEqual(OURS);
   });
 
   test("with a larger bounding set that it cannot reduce", () => {
     const bounding = new Set<CapabilityName>([...OURS, "CAP_SYS_ADMIN"]);
-    expect(isConfined({ ...CONFINED, bounding })).toBe(true);
+    expect(isConfined(OURS, { ...CONFINED, bounding })).toBe(true);
   });
 });
 

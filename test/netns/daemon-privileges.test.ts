@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -8,13 +8,13 @@ import { LabProcess } from "../../src/lab/lab-process.ts";
 import { Network } from "../../src/lab/network.ts";
 import { inNamespace, run, tryRun, waitFor } from "../../src/lab/shell.ts";
 import { PAPER_TOPOLOGY } from "../../src/lab/topology.ts";
-import { parsePrivileges } from "../../src/linux/capabilities.ts";
+import { type CapabilityName, parsePrivileges } from "../../src/linux/capabilities.ts";
 
 /** What a real daemon may do once it runs, and who may tell it to do something. */
 
 const A1 = "2001:db8:1:a::1";
 const B1 = "2001:db8:1:b::1";
-const L3SHIM = new URL("../../bin/l3shim", import.meta.url).pathname;
+const PROJECT = new URL("../..", import.meta.url).pathname;
 
 /** The user and group l3shim that the tests' daemons find; the machine's own are not asked. */
 const SHIM = 61_234;
@@ -44,25 +44,32 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-/** The command line of a daemon that sees a system with a user and a group l3shim. */
-function daemonCommand(config: string, ...options: string[]): string[] {
-  const mounts = ["passwd", "group"].map(
-    (file) => `mount --bind ${directory}/${file} /etc/${file}`,
-  );
-  const script = `${mounts.join(" && ")} && exec "$@"`;
-  const paths = ["--config", config, "--socket", socket, "--state-dir", join(directory, "state")];
-  return ["unshare", "--mount", "sh", "-c", script, "sh", L3SHIM, "daemon", ...paths, ...options];
+interface DaemonChoice {
+  readonly options?: readonly string[];
+  readonly config?: string;
+  /** Where the daemon finds L3SHIM. */
+  readonly project?: string;
 }
 
-async function writeConfig(extra = ""): Promise<string> {
-  const config = join(directory, "config.toml");
-  await writeFile(config, `security = "unverified"\n${extra}\n`);
-  return config;
+/** The command line of a daemon that sees a system with a user and a group l3shim. */
+async function daemonCommand(choice: DaemonChoice): Promise<string[]> {
+  const { options = [], config = "", project = PROJECT } = choice;
+  const file = (name: string) => join(directory, name);
+  await writeFile(file("config.toml"), `security = "unverified"\n${config}\n`);
+  const mounts = [
+    [file("passwd"), "/etc/passwd"],
+    [file("group"), "/etc/group"],
+    [PROJECT, project],
+  ].map((pair) => `mount --bind ${pair.join(" ")}`);
+  const script = `${mounts.join(" && ")} && exec "$@"`;
+  const paths = ["--config", file("config.toml"), "--socket", socket, "--state-dir", file("state")];
+  const command = [join(project, "bin/l3shim"), "daemon", ...paths, ...options];
+  return ["unshare", "--mount", "sh", "-c", script, "sh", ...command];
 }
 
 /** A daemon on host a, at work. Returns its process ID. */
-async function startDaemon(options: readonly string[] = [], config = ""): Promise<number> {
-  const argv = daemonCommand(await writeConfig(config), ...options);
+async function startDaemon(choice: DaemonChoice = {}): Promise<number> {
+  const argv = await daemonCommand(choice);
   const started = new LabProcess({ namespace: network.namespace("a"), argv });
   daemon = started;
   const failure = () => started.failure("the daemon did not start");
@@ -87,16 +94,16 @@ function threadsOf(pid: number): string[] {
   return readdirSync(tasks).map((thread) => readFileSync(`${tasks}/${thread}/status`, "utf8"));
 }
 
-function expectConfined(pid: number, user: RegExp): void {
+function expectConfined(pid: number, user: RegExp, kept = DAEMON_CAPABILITIES): void {
   const threads = threadsOf(pid);
   expect(threads.length).toBeGreaterThan(1);
   for (const status of threads) {
     expect(parsePrivileges(status)).toEqual({
-      inheritable: DAEMON_CAPABILITIES,
-      permitted: DAEMON_CAPABILITIES,
-      effective: DAEMON_CAPABILITIES,
-      bounding: DAEMON_CAPABILITIES,
-      ambient: DAEMON_CAPABILITIES,
+      inheritable: kept,
+      permitted: kept,
+      effective: kept,
+      bounding: kept,
+      ambient: kept,
       noNewPrivileges: true,
     });
     expect(status).toMatch(user);
@@ -141,7 +148,7 @@ function open(user: readonly string[]) {
 
 describe("the running daemon", () => {
   test("that stays root has two capabilities, in every thread", async () => {
-    const pid = await startDaemon(["--user", "root"]);
+    const pid = await startDaemon({ options: ["--user", "root"] });
     expectConfined(pid, /^Uid:\t0\t0\t0\t0$/m);
     expect(statSync(socket)).toMatchObject({ uid: 0, gid: SHIM, mode: 0o140660 });
   });
@@ -160,6 +167,14 @@ describe("the running daemon", () => {
   });
 });
 
+test("a daemon in a private directory runs with one capability more, if it is told to", async () => {
+  const project = await privateMountPoint();
+  const options = ["--user", "root", "--read-any-file"];
+  const pid = await startDaemon({ project, options });
+  const kept = new Set<CapabilityName>([...DAEMON_CAPABILITIES, "CAP_DAC_READ_SEARCH"]);
+  expectConfined(pid, /^Uid:\t0\t0\t0\t0$/m, kept);
+});
+
 describe("the control socket", () => {
   test("is closed to others than root and the group", async () => {
     await startDaemon();
@@ -168,7 +183,7 @@ describe("the control socket", () => {
   });
 
   test("that is open to everyone lets root and the group change something", async () => {
-    await startDaemon([], 'control.readers = "everyone"');
+    await startDaemon({ config: 'control.readers = "everyone"' });
     expect(statSync(socket).mode & 0o777).toBe(0o666);
     expect(await ask(uid(STRANGER), "GET", "/v1/status")).toMatch(/^200 /);
     const refused = await open(uid(STRANGER));
@@ -183,23 +198,39 @@ describe("the control socket", () => {
 });
 
 describe("a daemon ends with exit status 1", () => {
-  async function refusal(...options: string[]): Promise<string> {
-    const argv = daemonCommand(await writeConfig(), ...options);
+  async function refusal(choice: DaemonChoice): Promise<string> {
+    const argv = await daemonCommand(choice);
     const { code, stderr } = await tryRun(inNamespace(network.namespace("a"), argv));
     expect(code).toBe(1);
     return stderr;
   }
 
   test("and names the user that does not exist", async () => {
-    expect(await refusal("--user", "nobody-at-all")).toMatch(
+    expect(await refusal({ options: ["--user", "nobody-at-all"] })).toMatch(
       /^cannot run as the user nobody-at-all: there is no such user; .*--user/,
     );
   });
 
   test("and names the directory that its user may not write to", async () => {
     await mkdir(join(directory, "state"), { mode: 0o755 });
-    expect(await refusal()).toMatch(
+    expect(await refusal({})).toMatch(
       new RegExp(`uid ${SHIM} .*may not write to ${directory}/state \\(EACCES\\); chown it`),
     );
   });
+
+  test("and names the program that root may not read without CAP_DAC_OVERRIDE", async () => {
+    const project = await privateMountPoint();
+    expect(await refusal({ project, options: ["--user", "root"] })).toMatch(
+      new RegExp(`uid 0 .*may not read ${project}/bin/l3shim \\(EACCES\\); .*--read-any-file`),
+    );
+  });
 });
+
+/** A place in a directory that only its owner, another user, may enter. */
+async function privateMountPoint(): Promise<string> {
+  const home = join(directory, "home");
+  await mkdir(join(home, "project"), { recursive: true });
+  await chmod(home, 0o700);
+  await chown(home, STRANGER, STRANGER);
+  return join(home, "project");
+}
