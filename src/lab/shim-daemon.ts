@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { LabProcess } from "./lab-process.ts";
@@ -143,8 +143,15 @@ export class ShimDaemon {
  * And L3SHIM may lie in the home of whoever called sudo, where root reads by a capability only.
  */
 function privilegeOptions(): string[] {
-  const isOurs = statSync(L3SHIM).uid === process.geteuid?.();
-  return ["--user", "root", ...(isOurs ? [] : ["--read-any-file"])];
+  return ["--user", "root", ...(isClosed(L3SHIM) ? ["--read-any-file"] : [])];
+}
+
+/** Whether the modes of the file and of the directories that it is in keep this user out. */
+function isClosed(path: string): boolean {
+  const { uid, mode } = statSync(path);
+  const needed = uid === process.geteuid?.() ? 0o500 : 0o005;
+  const parent = dirname(path);
+  return (mode & needed) !== needed || (parent !== path && isClosed(parent));
 }
 
 /** The paper did without HBA and CGA, so locators are believed without proof. */
