@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import type { ForksReply } from "../../src/daemon/api.ts";
+import type { ContextStatus, ForksReply } from "../../src/daemon/api.ts";
 import { inject } from "../../src/lab/failure.ts";
 import { startTcp, startUdp } from "../../src/lab/flows.ts";
 import { poll } from "../../src/lab/shell.ts";
@@ -46,6 +46,16 @@ describe("applications between the same two hosts", () => {
     return context.peerTag;
   }
 
+  /** Where contexts of A have moved to, those that did first. */
+  async function movesSince(before: readonly ContextStatus[]): Promise<string[]> {
+    const now = new Map((await lab.contexts("a")).map((context) => [context.localTag, context]));
+    const moves = before.map(({ localTag, localLocator }) => {
+      const moved = now.get(localTag)?.localLocator !== localLocator;
+      return moved ? `away from ${localLocator === A2 ? "A2" : localLocator}` : "none";
+    });
+    return moves.sort();
+  }
+
   test("use pairs of their own, and the loss of one pair concerns its own only", async () => {
     lab = await ShimLab.open({ shims: ["a", "b"] });
     await disableOffloads(lab.network);
@@ -74,21 +84,22 @@ describe("applications between the same two hosts", () => {
       new Set([`udp ${VOICE_PORT} tagged ${voiceTag} on A1>B1`, `tcp ${BULK_PORT} plain on A1>B1`]),
     );
 
+    const before = await lab.contexts("a");
     const { at } = await inject(lab.network, {
       ...{ kind: "silent-loss", isp: "isp2", direction: "both" },
     });
     await lab.untilAll(["a"], "recovered", at);
     for (const flow of [bulk, video, voice]) await untilMoves(flow, 20_000);
+    const moves = await movesSince(before);
     const [bulkRecord, videoRecord, voiceRecord] = await Promise.all(
       [bulk, video, voice].map((flow) => flow.stop()),
     );
     for (const record of [bulkRecord, videoRecord, voiceRecord]) expect(record?.damage).toEqual([]);
-    const longest = (gaps: readonly { from: number; to: number }[] = []) =>
-      Math.max(0, ...gaps.filter(({ from }) => from > at - 500).map(({ from, to }) => to - from));
-    expect(longest(videoRecord?.gaps)).toBeGreaterThan(SEND_TIMEOUT * 1000 - 100);
-    for (const record of [bulkRecord, voiceRecord]) {
-      expect(longest(record?.gaps)).toBeLessThan(SEND_TIMEOUT * 1000 - 100);
-    }
+    const gaps = videoRecord?.gaps.filter(({ to }) => to > at) ?? [];
+    const longest = Math.max(0, ...gaps.map(({ from, to }) => to - from));
+    // The timer may have been running: B answers one-way video by keepalives, three a timeout.
+    expect(longest).toBeGreaterThan(SEND_TIMEOUT * 500);
+    expect(moves).toEqual(["away from A2", "none", "none"]);
   }, 90_000);
 });
 
