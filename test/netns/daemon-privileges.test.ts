@@ -49,11 +49,13 @@ interface DaemonChoice {
   readonly config?: string;
   /** Where the daemon finds L3SHIM. */
   readonly project?: string;
+  /** What starts it, with its arguments. */
+  readonly launcher?: readonly string[];
 }
 
 /** The command line of a daemon that sees a system with a user and a group l3shim. */
 async function daemonCommand(choice: DaemonChoice): Promise<string[]> {
-  const { options = [], config = "", project = PROJECT } = choice;
+  const { options = [], config = "", project = PROJECT, launcher = [] } = choice;
   const file = (name: string) => join(directory, name);
   await writeFile(file("config.toml"), `security = "unverified"\n${config}\n`);
   const mounts = [
@@ -63,7 +65,7 @@ async function daemonCommand(choice: DaemonChoice): Promise<string[]> {
   ].map((pair) => `mount --bind ${pair.join(" ")}`);
   const script = `${mounts.join(" && ")} && exec "$@"`;
   const paths = ["--config", file("config.toml"), "--socket", socket, "--state-dir", file("state")];
-  const command = [join(project, "bin/l3shim"), "daemon", ...paths, ...options];
+  const command = [...launcher, join(project, "bin/l3shim"), "daemon", ...paths, ...options];
   return ["unshare", "--mount", "sh", "-c", script, "sh", ...command];
 }
 
@@ -150,6 +152,7 @@ describe("the running daemon", () => {
   test("that stays root has two capabilities, in every thread", async () => {
     const pid = await startDaemon({ options: ["--user", "root"] });
     expectConfined(pid, /^Uid:\t0\t0\t0\t0$/m);
+    expect(readFileSync(`/proc/${pid}/environ`, "utf8")).toContain("L3SHIM_CONFINED");
     expect(statSync(socket)).toMatchObject({ uid: 0, gid: SHIM, mode: 0o140660 });
   });
 
@@ -165,6 +168,20 @@ describe("the running daemon", () => {
     await daemon?.stop();
     expect(await hostState()).toEqual(before);
   });
+});
+
+/** What a service manager does by User=, AmbientCapabilities= and the like. */
+const AS_A_SERVICE = [
+  ...["setpriv", "--no-new-privs", `--reuid=${SHIM}`, `--regid=${SHIM}`, "--clear-groups"],
+  ...["inh", "ambient"].map((set) => `--${set}-caps=-all,+net_admin,+net_raw`),
+  "--bounding-set=-all,+net_admin,+net_raw",
+];
+
+test("a daemon that has nothing to give up does not execute itself again", async () => {
+  await chown(directory, SHIM, SHIM);
+  const pid = await startDaemon({ launcher: AS_A_SERVICE });
+  expectConfined(pid, new RegExp(`^Uid:(\t${SHIM}){4}$`, "m"));
+  expect(readFileSync(`/proc/${pid}/environ`, "utf8")).not.toContain("L3SHIM_CONFINED");
 });
 
 test("a daemon in a private directory runs with one capability more, if it is told to", async () => {
