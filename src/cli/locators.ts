@@ -22,13 +22,14 @@ function formatLocators(locators: readonly HostLocator[]): string {
     return "No locators: no interface with an IPv6 default route has a global address.";
   }
   return formatTable(
-    ["LOCATOR", "UPLINK", "GATEWAY", "PREF", "WEIGHT", "ULID OF", "USED BY", "STATE"],
+    ["LOCATOR", "UPLINK", "GATEWAY", "PREF", "WEIGHT", "PROOF", "ULID OF", "USED BY", "STATE"],
     locators.map((locator) => [
       locator.address,
       locator.interface ?? "-",
       locator.gateway ?? "-",
       locator.preference,
       locator.weight,
+      locator.proof?.toUpperCase() ?? "-",
       locator.ulidOf,
       locator.locatorOf,
       formatState(locator.operational ? "up" : (locator.problem ?? "down"), locator),

@@ -64,20 +64,22 @@ export class LocatorProofs {
     this.#primitives = primitives;
   }
 
-  /** Whether a context of this ULID may tell its peer of the address. */
-  canOffer(ulid: LocalLocator, address: Address): boolean {
-    return this.#methodFor(ulid, address) !== undefined;
+  /** How a context of this ULID can prove the address; `undefined`: it can't tell its peer of it. */
+  methodFor({ prover }: LocalLocator, address: Address): number | undefined {
+    const proven =
+      prover && this.#primitives && provableMethod(this.#primitives.sha1, prover, address);
+    return proven ?? (this.#security === "unverified" ? METHOD_UNVERIFIED : undefined);
   }
 
   /**
    * The Locator List option, and the CGA parameters and signature that its methods need (RFC
    * 5533 sections 5.15.2, 5.15.4 and 5.15.5).
-   * @param offer of {@link canOffer}'s, the ULID first
+   * @param offer those that have a {@link methodFor}, the ULID first
    */
   prove(offer: readonly LocalLocator[], generation: number): Option[] {
     const [ulid] = offer;
     const locators = offer.map(({ address }): ListedLocator => {
-      const method = ulid && this.#methodFor(ulid, address);
+      const method = ulid && this.methodFor(ulid, address);
       if (method === undefined) throw new Error(`there is no proof for ${address}`);
       return { address, method };
     });
@@ -151,12 +153,6 @@ export class LocatorProofs {
     if (!signed.ok) return refused(signed.error);
     this.#claims.set(key, true);
     return signed;
-  }
-
-  #methodFor({ prover }: LocalLocator, address: Address): number | undefined {
-    const proven =
-      prover && this.#primitives && provableMethod(this.#primitives.sha1, prover, address);
-    return proven ?? (this.#security === "unverified" ? METHOD_UNVERIFIED : undefined);
   }
 
   #isTakenUnproven({ method }: ListedLocator): boolean {

@@ -1,3 +1,5 @@
+import { METHOD_CGA, METHOD_HBA } from "../identity/methods.ts";
+import { prefixOf } from "../identity/subnet-prefix.ts";
 import type { UlidParameters } from "../identity/verify-locators.ts";
 import type { Address } from "../wire/address.ts";
 import type { LocatorListOption, LocatorPreferencesOption, Option } from "../wire/message.ts";
@@ -26,7 +28,8 @@ export interface PeerLocator {
 
 /**
  * The locators to tell the peer about, the ULID first. What can't be proven is left out, because
- * the peer must not believe it (RFC 5533 section 7.2).
+ * the peer must not believe it (RFC 5533 section 7.2); and so is what costs a signature and
+ * leads nowhere that an address of the ULID's HBA set doesn't: another address in its network.
  */
 export function offerLocators(
   proofs: LocatorProofs,
@@ -38,10 +41,17 @@ export function offerLocators(
     preference: 0,
     operational: true,
   };
-  const others = local
-    .filter(({ address, operational }) => address !== ulid && operational)
-    .filter(({ address }) => proofs.canOffer(own, address))
-    .sort((a, b) => a.preference - b.preference);
+  const rows = [own, ...local.filter(({ address }) => address !== ulid)]
+    .filter(({ operational }) => operational)
+    .map((locator) => ({ locator, method: proofs.methodFor(own, locator.address) }));
+  const covered = new Set(
+    rows.flatMap(({ locator, method }) => (method === METHOD_HBA ? prefixOf(locator.address) : [])),
+  );
+  const others = rows.flatMap(({ locator, method }) => {
+    const isDetour = method === METHOD_CGA && covered.has(prefixOf(locator.address));
+    return method === undefined || isDetour || locator === own ? [] : [locator];
+  });
+  others.sort((a, b) => a.preference - b.preference);
   return [own, ...others].slice(0, LOCATORS_MAX);
 }
 

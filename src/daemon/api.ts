@@ -99,6 +99,12 @@ export interface HostLocator {
   readonly operational: boolean;
   /** Why it is not operational. */
   readonly problem: string | null;
+  /**
+   * How peers can know that it is ours. "hba": it is in an address set of ours, and as ULID
+   * proves others. "cga": a set's key signs for it in contexts on the set's addresses. `null`:
+   * not at all.
+   */
+  readonly proof: "hba" | "cga" | null;
   /** Contexts whose local ULID it is. */
   readonly ulidOf: number;
   /** Contexts whose local locator it is. */

@@ -27,6 +27,7 @@ import type { ControlService } from "./control/service.ts";
 import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
 import { Host, type HostSystem } from "./host/host.ts";
 import { uplinkWarnings } from "./host/uplinks.ts";
+import { proofWarnings } from "./identity/proof.ts";
 import { type Logger, logContextEvent } from "./log.ts";
 
 /** What a daemon is made of; tests bring their own. */
@@ -57,12 +58,13 @@ export class Daemon implements ControlService {
   readonly #counters = { "send-failed": 0, "host-warning": 0 };
 
   constructor(parts: DaemonParts) {
-    const { config, clock, endpoint, plane, system } = parts;
+    const { config, clock, endpoint, plane, system, log } = parts;
     this.#parts = parts;
     this.#startedAt = clock.now();
     this.#driver = new Driver(endpoint, plane, clock, this.#driverObserver());
     this.#host = new Host(config, system, {
       locatorsChanged: (locators) => this.#handleLocators(locators),
+      addressesChosen: (addresses) => log.info({ addresses }, "own addresses"),
       warning: (error) => this.#warn(error),
       failed: (error) => parts.failed(error),
     });
@@ -109,7 +111,11 @@ export class Daemon implements ControlService {
       sendTimeout: inSeconds(sendTimeout),
       contexts: countContexts(endpoint.contexts()),
       uplinks: uplinks.map(uplinkStatus),
-      warnings: [...configWarnings({ ...config, sendTimeout }), ...uplinkWarnings(uplinks)],
+      warnings: [
+        ...configWarnings({ ...config, sendTimeout }),
+        ...proofWarnings(config.security, this.#host.locators),
+        ...uplinkWarnings(uplinks),
+      ],
       counters: {
         endpoint: endpoint.counters,
         dataplane: plane.counters,

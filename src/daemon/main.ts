@@ -3,13 +3,18 @@ import { Endpoint } from "../core/endpoint.ts";
 import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
 import { monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
-import { systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
 import { Authority } from "./control/authority.ts";
+import { IDENTITY_PRIMITIVES } from "./crypto/primitives.ts";
+import { newRsaKey } from "./crypto/rsa-key.ts";
+import { findModifier } from "./crypto/search.ts";
 import { Daemon } from "./daemon.ts";
 import { EndOfRun } from "./end-of-run.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
 import { UlidFile } from "./host/ulid-file.ts";
+import type { IdentitySystem } from "./identity/address-sets.ts";
+import { IdentityFiles } from "./identity/identity-files.ts";
 import { createLog, type Logger } from "./log.ts";
 import { type ConfinementOptions, confineProcess, PrivilegeError } from "./privileges.ts";
 
@@ -67,21 +72,41 @@ function buildDaemon(
     trigger: config.trigger,
     warn: (message) => log.warn(message),
   });
+  const clock = systemClock(monotonicNow);
   return new Daemon({
     config,
     version: options.version,
     authority: new Authority(),
-    clock: systemClock(monotonicNow),
-    endpoint: new Endpoint({ ...config, random: randomBytes, keyedHash }),
+    clock,
+    endpoint: new Endpoint({
+      ...config,
+      random: randomBytes,
+      keyedHash,
+      identity: IDENTITY_PRIMITIVES,
+    }),
     plane,
     system: {
       monitor: new KernelMonitor(),
       own: new KernelEntries(),
       ulidFile: new UlidFile(options.stateDir),
+      identity: identitySystem(options.stateDir, clock),
     },
     log,
     failed: (error) => end.fail(error),
   });
+}
+
+/** A search takes one thread, and leaves the others to those who wait for something. */
+function identitySystem(stateDir: string, clock: Clock): IdentitySystem {
+  return {
+    files: new IdentityFiles(stateDir),
+    clock,
+    crypto: {
+      random: randomBytes,
+      newKey: newRsaKey,
+      findModifier: (sec, start, { signal }) => findModifier(sec, start, { signal, threads: 1 }),
+    },
+  };
 }
 
 function keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array {

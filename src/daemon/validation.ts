@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { parsePrefix } from "../identity/subnet-prefix.ts";
 import { parseAddress } from "../wire/address.ts";
 
 /**
@@ -31,6 +32,17 @@ export const ipv6Address = v.pipe(
     const address = parseAddress(dataset.value);
     if (address !== undefined) return address;
     addIssue({ message: "must be an IPv6 address" });
+    return NEVER;
+  }),
+);
+
+/** In the text of {@link SubnetPrefix}. */
+export const prefix64 = v.pipe(
+  v.string("must be a 64-bit prefix in quotes"),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const prefix = parsePrefix(dataset.value);
+    if (prefix !== undefined) return prefix;
+    addIssue({ message: 'must be a 64-bit prefix, such as "2001:db8:1:2::/64"' });
     return NEVER;
   }),
 );

@@ -4,6 +4,7 @@ import { type IncomingMessage, request } from "node:http";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import type { SecurityMode } from "../core/config.ts";
 import { LabProcess } from "./lab-process.ts";
 import type { Network } from "./network.ts";
 import { inNamespace, run, waitFor } from "./shell.ts";
@@ -14,6 +15,7 @@ export interface ShimOptions {
   readonly sendTimeout: number;
   /** A directory for configuration, socket and state. */
   readonly directory: string;
+  readonly security?: SecurityMode;
   /** Further lines of configuration, in TOML. */
   readonly extraConfig?: string;
 }
@@ -154,9 +156,13 @@ function isClosed(path: string): boolean {
   return (mode & needed) !== needed || (parent !== path && isClosed(parent));
 }
 
-/** The paper did without HBA and CGA, so locators are believed without proof. */
-function configuration({ sendTimeout, extraConfig = "" }: ShimOptions): string {
-  return `security = "unverified"\nsend-timeout = ${sendTimeout}\n${extraConfig}\n`;
+/** By default as in the paper, which did without HBA and CGA: believed without proof. */
+function configuration({
+  sendTimeout,
+  security = "unverified",
+  extraConfig = "",
+}: ShimOptions): string {
+  return `security = "${security}"\nsend-timeout = ${sendTimeout}\n${extraConfig}\n`;
 }
 
 /**

@@ -2,13 +2,16 @@ import type { Address } from "../wire/address.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "./netlink.ts";
 import { NetlinkSocket } from "./netlink-socket.ts";
 import type { NetworkTable } from "./network-table.ts";
-import type { InterfaceAddress, Prefix } from "./rtnetlink.ts";
+import type { AddressLabel, InterfaceAddress, Prefix } from "./rtnetlink.ts";
 import * as rt from "./rtnetlink-constants.ts";
+import { decodeAddressLabel } from "./rtnetlink-decode.ts";
 import { dumpNetwork } from "./rtnetlink-dump.ts";
 import {
   type AddressEdit,
   encodeAddress,
   encodeAddressKey,
+  encodeAddressLabel,
+  encodeDumpBody,
   encodeLinkState,
   encodeNeighborKey,
   encodeRoute,
@@ -90,6 +93,31 @@ export class RouteEditor {
   /** @throws SystemError ENOENT when there is no such rule of ours */
   deleteRule(edit: RuleEdit): void {
     this.#change(rt.RTM_DELRULE, 0, encodeRule(edit), ["delete rule", ruleText(edit)]);
+  }
+
+  /** The policy table for source addresses, but for labels of single interfaces. */
+  readLabels(): AddressLabel[] {
+    const body = encodeDumpBody(rt.IFADDRLBLMSG_LENGTH);
+    return this.#socket
+      .dump(rt.RTM_GETADDRLABEL, body, "read the host's address labels")
+      .flatMap((message) => decodeAddressLabel(message) ?? []);
+  }
+
+  /** @throws SystemError EEXIST when the prefix has a label */
+  addLabel(label: AddressLabel): void {
+    const attempt = ["add label", String(label.label), "of", prefixText(label.prefix)];
+    this.#change(
+      rt.RTM_NEWADDRLABEL,
+      NLM_F_CREATE | NLM_F_EXCL,
+      encodeAddressLabel(label),
+      attempt,
+    );
+  }
+
+  /** @throws SystemError ESRCH when the prefix has no label */
+  deleteLabel(label: AddressLabel): void {
+    const attempt = ["delete label", String(label.label), "of", prefixText(label.prefix)];
+    this.#change(rt.RTM_DELADDRLABEL, 0, encodeAddressLabel(label), attempt);
   }
 
   /** @throws SystemError ENODEV when there is no such link */

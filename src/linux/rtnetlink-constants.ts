@@ -1,4 +1,4 @@
-/** From linux/rtnetlink.h, if_link.h, if_addr.h, neighbour.h and fib_rules.h. */
+/** From linux/rtnetlink.h, if_link.h, if_addr.h, if_addrlabel.h, neighbour.h and fib_rules.h. */
 
 export const NETLINK_ROUTE = 0;
 
@@ -15,6 +15,9 @@ export const RTM_DELNEIGH = 29;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
+export const RTM_NEWADDRLABEL = 72;
+export const RTM_DELADDRLABEL = 73;
+export const RTM_GETADDRLABEL = 74;
 
 export const RTNLGRP_LINK = 1;
 export const RTNLGRP_IPV6_IFADDR = 9;
@@ -27,6 +30,7 @@ export const IFADDRMSG_LENGTH = 8;
 export const RTMSG_LENGTH = 12;
 export const NDMSG_LENGTH = 12;
 export const FIB_RULE_HDR_LENGTH = 12;
+export const IFADDRLBLMSG_LENGTH = 12;
 
 /** A flag of struct fib_rule_hdr: for packets that the rule does not describe. */
 export const FIB_RULE_INVERT = 0x2;
@@ -81,6 +85,9 @@ export const RTA_EXPIRES = 23;
 export const RTAX_MTU = 2;
 
 export const NDA_DST = 1;
+
+export const IFAL_ADDRESS = 1;
+export const IFAL_LABEL = 2;
 
 export const FRA_DST = 1;
 export const FRA_SRC = 2;

@@ -13,6 +13,7 @@ import {
   viewOf,
 } from "./netlink.ts";
 import {
+  type AddressLabel,
   type AddressScope,
   ANY_PREFIX,
   type InterfaceAddress,
@@ -150,6 +151,19 @@ export function decodeRule({ body }: NetlinkMessage): Rule | undefined {
     inputInterface: text(attributes, rt.FRA_IIFNAME),
     outputInterface: text(attributes, rt.FRA_OIFNAME),
   };
+}
+
+/**
+ * Reads RTM_NEWADDRLABEL. `undefined` for labels that hold on one interface only: none of ours
+ * is like that.
+ */
+export function decodeAddressLabel({ body }: NetlinkMessage): AddressLabel | undefined {
+  requireLength(body, rt.IFADDRLBLMSG_LENGTH);
+  if (body[0] !== AF_INET6 || viewOf(body).getUint32(4, true) !== 0) return undefined;
+  const attributes = decodeAttributes(body, rt.IFADDRLBLMSG_LENGTH);
+  const label = u32(attributes, rt.IFAL_LABEL);
+  if (label === undefined) throw new NetlinkFormatError("the kernel left out a label");
+  return { prefix: prefix(attributes, rt.IFAL_ADDRESS, body[2] ?? 0), label };
 }
 
 function decodeKind(linkInfo: Uint8Array | undefined): string | undefined {

@@ -1,7 +1,12 @@
 import { type Address, addressToBytes } from "../wire/address.ts";
 import { AF_INET6 } from "./libc.ts";
 import { BodyWriter, viewOf } from "./netlink.ts";
-import { type InterfaceAddress, L3SHIM_ROUTE_PROTOCOL, type Prefix } from "./rtnetlink.ts";
+import {
+  type AddressLabel,
+  type InterfaceAddress,
+  L3SHIM_ROUTE_PROTOCOL,
+  type Prefix,
+} from "./rtnetlink.ts";
 import * as rt from "./rtnetlink-constants.ts";
 
 const RTN_UNICAST = 1;
@@ -131,6 +136,16 @@ export function encodeRule(rule: RuleEdit): Uint8Array {
     body.u32(rt.FRA_FWMARK, rule.withoutMark).u32(rt.FRA_FWMASK, rule.withoutMark);
   }
   return body.finish();
+}
+
+export function encodeAddressLabel({ prefix, label }: AddressLabel): Uint8Array {
+  const header = new Uint8Array(rt.IFADDRLBLMSG_LENGTH);
+  header[0] = AF_INET6;
+  header[2] = prefix.length;
+  return new BodyWriter(header)
+    .bytes(rt.IFAL_ADDRESS, addressToBytes(prefix.address))
+    .u32(rt.IFAL_LABEL, label)
+    .finish();
 }
 
 const EMPTY = new Uint8Array(0);

@@ -64,6 +64,12 @@ export interface Prefix {
 
 export const ANY_PREFIX: Prefix = { address: "::" as Address, length: 0 };
 
+/** A label of the policy table for source addresses (RFC 6724 section 2.1), on any interface. */
+export interface AddressLabel {
+  readonly prefix: Prefix;
+  readonly label: number;
+}
+
 export type RouteType =
   | "unicast"
   | "local"

@@ -136,9 +136,9 @@ test("a fork is shown with what it carries, its preferred pair, weights and tran
     "
   `);
   expect((await run("locators")).stdout).toMatchInlineSnapshot(`
-    "LOCATOR         UPLINK  GATEWAY  PREF  WEIGHT  ULID OF  USED BY  STATE
-    2001:db8:a1::a  up0     fe80::1   100       0        2        1  up
-    2001:db8:a2::a  up1     fe80::2   100      60        0        1  up, transient
+    "LOCATOR         UPLINK  GATEWAY  PREF  WEIGHT  PROOF  ULID OF  USED BY  STATE
+    2001:db8:a1::a  up0     fe80::1   100       0  -            2        1  up
+    2001:db8:a2::a  up1     fe80::2   100      60  -            0        1  up, transient
     "
   `);
 });

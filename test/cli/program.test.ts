@@ -164,9 +164,9 @@ test("locators are listed, those that are gone too", async () => {
   const network = networkOf(A1, A2);
   a.monitor.change({ ...network, addresses: network.addresses.slice(1) });
   expect((await l3shim("locators", "--socket", a.socket)).stdout).toMatchInlineSnapshot(`
-    "LOCATOR         UPLINK  GATEWAY  PREF  WEIGHT  ULID OF  USED BY  STATE
-    2001:db8:a2::a  up1     fe80::2   100       0        0        1  up
-    2001:db8:a1::a  -       -         100       0        1        0  no uplink has this address any more
+    "LOCATOR         UPLINK  GATEWAY  PREF  WEIGHT  PROOF  ULID OF  USED BY  STATE
+    2001:db8:a2::a  up1     fe80::2   100       0  -            0        1  up
+    2001:db8:a1::a  -       -         100       0  -            1        0  no uplink has this address any more
     "
   `);
 });

@@ -235,6 +235,23 @@ describe("locators proven by CGA", () => {
     expect(methods).toEqual([HBA, HBA, CGA]);
   });
 
+  test("an address in the network of a set's address is not told, until that one fails", () => {
+    const set = hbaLocators(4, PREFIXES_OF_A, key);
+    const [first, second] = set;
+    if (first === undefined || second === undefined) throw new Error("two prefixes");
+    const neighbor = { address: address("2001:db8:a2::7"), preference: 0, operational: true };
+    const lab = verifiedHosts([...set, neighbor]);
+    establish(lab);
+    expect(peerLocators(lab.b)).toEqual([
+      [first.address, HBA],
+      [second.address, HBA],
+    ]);
+    expect(lab.work.signatures).toBe(0);
+    lab.a.setLocators([first, { ...second, operational: false }, neighbor]);
+    lab.world.run(seconds(1));
+    expect(peerLocators(lab.b)).toContainEqual([neighbor.address, CGA]);
+  });
+
   test("one signature serves all contexts that begin with the list, and is checked once", () => {
     const lab = verifiedHosts(withForeign());
     establish(lab);

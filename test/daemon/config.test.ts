@@ -32,6 +32,7 @@ test("an empty file gives safe defaults", () => {
     nfqueue: { inboundHook: "prerouting", backend: "auto", queue: 14_000 },
     temporaryLocators: false,
     uplinks: [],
+    hostIdentity: { addresses: true, sec: 1, keyBits: 2048, prefixes: [] },
     deliverAllIcmp: false,
     controlReaders: "group",
     logLevel: "info",
@@ -54,12 +55,14 @@ test("every key reaches the configuration", () => {
      locators.temporary = true
      control.readers = "everyone"
      log.level = "debug"
+     identity = { addresses = false, sec = 2, key-bits = 3072, prefixes = ["2001:DB8:3:0::/64"] }
      [[uplink]]
      interface = "eth0"
      gateway = "FE80:0::1"
      preference = 3
      weight = 60
      transient = true
+     prefix = "2001:db8:1:2::/64"
      [[uplink]]
      interface = "wlan0"
      exclude = true`,
@@ -83,6 +86,7 @@ test("every key reaches the configuration", () => {
         weight: 60,
         transient: true,
         exclude: false,
+        prefix: "2001:db8:1:2::",
       },
       {
         interface: "wlan0",
@@ -91,8 +95,10 @@ test("every key reaches the configuration", () => {
         weight: 0,
         transient: false,
         exclude: true,
+        prefix: undefined,
       },
     ],
+    hostIdentity: { addresses: false, sec: 2, keyBits: 3072, prefixes: ["2001:db8:3::"] },
     deliverAllIcmp: true,
     controlReaders: "everyone",
     logLevel: "debug",
@@ -136,6 +142,13 @@ test.each([
   ['[[uplink]]\ninterface="a"\ngateway="10.0.0.1"', 3, "uplink.gateway: must be an IPv6 address"],
   ['[[uplink]]\ninterface="a/b"', 2, "uplink.interface: must be the name of an interface"],
   ['[[uplink]]\ninterface="a"\n[[uplink]]\ninterface="a"', 4, "has an [[uplink]] already"],
+  ["[identity]\nsec = 3", 2, "identity.sec: must be 0, 1 or 2, but is 3"],
+  ["identity.key-bits = 512", 1, "identity.key-bits: must be a whole number from 1024 to 4096"],
+  [
+    "[[uplink]]\ninterface='a'\nprefix='2001:db8::1/64'",
+    3,
+    'uplink.prefix: must be a 64-bit prefix, such as "2001:db8:1:2::/64"',
+  ],
   ["[[uplink]]\ninterface='a'\nmetric = 1", 3, "uplink.metric: unknown key; known here: interface"],
 ])("%j is refused with file, line %i and key", (source, line, text) => {
   const lines = problem(source).split("\n");

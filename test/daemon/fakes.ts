@@ -1,17 +1,23 @@
+import { generateKeyPairSync } from "node:crypto";
 import type { Output } from "../../src/core/output.ts";
 import { type Instant, instant } from "../../src/core/time.ts";
 import { TrafficRecord, type TrafficSnapshot } from "../../src/core/traffic.ts";
 import type { Clock } from "../../src/daemon/clock.ts";
+import { type RsaKey, readPrivateKey } from "../../src/daemon/crypto/rsa-key.ts";
 import type {
   HostNetwork,
   NetworkMonitor,
+  OwnAddress,
   OwnEntries,
   OwnState,
   SourceRoute,
   SourceRule,
 } from "../../src/daemon/host/network.ts";
+import type { IdentitySystem } from "../../src/daemon/identity/address-sets.ts";
+import { IdentityFiles } from "../../src/daemon/identity/identity-files.ts";
 import type { DataPlane, DataPlaneEvents } from "../../src/dataplane/dataplane.ts";
 import {
+  type AddressLabel,
   ANY_PREFIX,
   type InterfaceAddress,
   type Link,
@@ -259,6 +265,9 @@ export class FakeEntries implements OwnEntries {
   readonly ruleList: SourceRule[] = [];
   readonly routeList: SourceRoute[] = [];
   readonly ulidList: Address[] = [];
+  /** Addresses of our making, "on link N, deprecated or preferred" by address. */
+  readonly addressList = new Map<Address, string>();
+  readonly labelList: AddressLabel[] = [{ prefix: ANY_PREFIX, label: 1 }];
   /** Addresses that stand on the loopback interface and are not ours. */
   readonly foreignUlids = new Set<Address>();
   /** Kernels before 5.18 cannot tell which addresses are ours. */
@@ -313,6 +322,34 @@ export class FakeEntries implements OwnEntries {
     if (at >= 0) this.ulidList.splice(at, 1);
   }
 
+  setAddress({ address: own, link, deprecated }: OwnAddress): void {
+    const state = `on link ${link}, ${deprecated ? "deprecated" : "preferred"}`;
+    this.#note(`set address ${own} ${state}`);
+    this.addressList.set(own, state);
+  }
+
+  removeAddress({ address: own, link }: OwnAddress): void {
+    this.#note(`remove address ${own} on link ${link}`);
+    this.addressList.delete(own);
+  }
+
+  readLabels(): AddressLabel[] {
+    return [...this.labelList];
+  }
+
+  addLabel(label: AddressLabel): void {
+    this.#note(`add label ${label.label} of ${label.prefix.address}/${label.prefix.length}`);
+    this.labelList.push(label);
+  }
+
+  removeLabel({ prefix, label }: AddressLabel): void {
+    this.#note(`remove label ${label} of ${prefix.address}/${prefix.length}`);
+    const at = this.labelList.findIndex(
+      (other) => other.prefix.address === prefix.address && other.prefix.length === prefix.length,
+    );
+    this.labelList.splice(at, 1);
+  }
+
   dropWaiting(link: number, neighbor: Address): void {
     this.#note(`drop what waits for ${neighbor} on link ${link}`);
   }
@@ -321,4 +358,30 @@ export class FakeEntries implements OwnEntries {
     if (this.refuse(change)) throw new Error(`refused: ${change}`);
     this.log.push(change);
   }
+}
+
+let testKey: RsaKey | undefined;
+let randomCalls = 0;
+
+/** Identity files in a directory, virtual time, and cryptography that takes none of it. */
+export function identitySystem(directory: string, clock: VirtualClock): IdentitySystem {
+  return {
+    files: new IdentityFiles(directory),
+    clock,
+    crypto: {
+      random: (length) => new Uint8Array(length).fill(++randomCalls),
+      newKey: () => Promise.resolve(fixedKey()),
+      findModifier: (_sec, { modifier }) => Promise.resolve(modifier),
+    },
+  };
+}
+
+/** The same in all of a file's tests: making one takes a while. */
+function fixedKey(): RsaKey {
+  if (testKey !== undefined) return testKey;
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 1024 });
+  const key = readPrivateKey(privateKey.export({ format: "pem", type: "pkcs8" }) as string);
+  if (!key.ok) throw new Error(key.error.message);
+  testKey = key.value;
+  return testKey;
 }

@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { Endpoint } from "../../src/core/endpoint.ts";
 import { parseConfig } from "../../src/daemon/config/config.ts";
 import { Authority } from "../../src/daemon/control/authority.ts";
+import { IDENTITY_PRIMITIVES } from "../../src/daemon/crypto/primitives.ts";
 import { Daemon } from "../../src/daemon/daemon.ts";
 import type { HostNetwork } from "../../src/daemon/host/network.ts";
 import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
@@ -16,6 +17,7 @@ import {
   FakeEntries,
   FakeMonitor,
   FakePlane,
+  identitySystem,
   linkOf,
   VirtualClock,
 } from "./fakes.ts";
@@ -73,9 +75,19 @@ export class Workshop {
       version: "0.0.0-test",
       authority,
       clock,
-      endpoint: new Endpoint({ ...config, random: seededRandom(name), keyedHash }),
+      endpoint: new Endpoint({
+        ...config,
+        random: seededRandom(name),
+        keyedHash,
+        identity: IDENTITY_PRIMITIVES,
+      }),
       plane,
-      system: { monitor, own, ulidFile: new UlidFile(join(this.directory, name), "boot") },
+      system: {
+        monitor,
+        own,
+        ulidFile: new UlidFile(join(this.directory, name), "boot"),
+        identity: identitySystem(join(this.directory, name), clock),
+      },
       log: pino(
         { level: "info", base: null },
         { write: (line: string) => logged.push(JSON.parse(line) as Record<string, unknown>) },

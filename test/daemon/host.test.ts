@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { LocalLocator } from "../../src/core/config.ts";
-import type { DaemonConfig } from "../../src/daemon/config/config.ts";
-import { Host } from "../../src/daemon/host/host.ts";
+import { Host, type HostConfig } from "../../src/daemon/host/host.ts";
 import type { HostNetwork } from "../../src/daemon/host/network.ts";
 import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
 import { findUplinks, localLocators, uplinkWarnings } from "../../src/daemon/host/uplinks.ts";
@@ -14,8 +13,10 @@ import {
   addressOn,
   FakeEntries,
   FakeMonitor,
+  identitySystem,
   linkOf as link,
   defaultRoute as route,
+  VirtualClock,
 } from "./fakes.ts";
 
 const PLAIN_UPLINK = {
@@ -24,10 +25,13 @@ const PLAIN_UPLINK = {
   weight: 0,
   transient: false,
   exclude: false,
+  prefix: undefined,
 };
-const NO_CONFIG: Pick<DaemonConfig, "uplinks" | "temporaryLocators"> = {
+const NO_CONFIG: HostConfig = {
   uplinks: [],
   temporaryLocators: false,
+  security: "unverified",
+  hostIdentity: { addresses: true, sec: 0, keyBits: 1024, prefixes: [] },
 };
 
 /** Two uplinks: eth1 with 2001:db8:1::a, eth2 with 2001:db8:2::a; and the loopback interface. */
@@ -92,7 +96,7 @@ test.each([
 test("temporary addresses are offered when asked for", () => {
   const temporary = addressOn(1, "2001:db8:1::b", { temporary: true });
   const network = twoUplinks({ addresses: [temporary] });
-  expect(locatorsOf(network, { uplinks: [], temporaryLocators: true })).toEqual(["2001:db8:1::b"]);
+  expect(locatorsOf(network, { ...NO_CONFIG, temporaryLocators: true })).toEqual(["2001:db8:1::b"]);
 });
 
 test.each([
@@ -168,8 +172,14 @@ function createHost(config = NO_CONFIG): Host {
   warnings = [];
   return new Host(
     config,
-    { monitor, own, ulidFile: new UlidFile(directory, "boot-1") },
     {
+      monitor,
+      own,
+      ulidFile: new UlidFile(directory, "boot-1"),
+      identity: identitySystem(directory, new VirtualClock()),
+    },
+    {
+      addressesChosen: () => undefined,
       locatorsChanged: (locators) => seen.push([...locators]),
       warning: (error) => warnings.push(error.message),
       failed: (error) => warnings.push(`failed: ${error.message}`),

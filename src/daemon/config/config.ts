@@ -4,6 +4,8 @@ import * as v from "valibot";
 import type { SecurityMode } from "../../core/config.ts";
 import { type Duration, seconds } from "../../core/time.ts";
 import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
+import type { Sec } from "../../identity/sec.ts";
+import type { SubnetPrefix } from "../../identity/subnet-prefix.ts";
 import type { Address } from "../../wire/address.ts";
 import type { Warning } from "../api.ts";
 import type { Readers } from "../control/socket.ts";
@@ -26,6 +28,7 @@ export interface DaemonConfig {
   /** Offer temporary addresses (RFC 8981) as locators too. */
   readonly temporaryLocators: boolean;
   readonly uplinks: readonly UplinkConfig[];
+  readonly hostIdentity: IdentityConfig;
   /** Applications get also the ICMPv6 errors that the shim acts on (RFC 5533 section 8). */
   readonly deliverAllIcmp: boolean;
   /** Who may open the control socket. */
@@ -40,6 +43,18 @@ export interface NfqueueConfig {
   readonly queue: number;
 }
 
+/** The addresses that the daemon makes for the host, where locators must be proven. */
+export interface IdentityConfig {
+  /** False: none are made. */
+  readonly addresses: boolean;
+  /** Of new sets: how dear it is to forge them, and to make them. */
+  readonly sec: Sec;
+  /** RSA modulus of a new key. */
+  readonly keyBits: number;
+  /** In each new set beside those of the uplinks: they will come some time. */
+  readonly prefixes: readonly SubnetPrefix[];
+}
+
 export interface UplinkConfig {
   readonly interface: string;
   /** `undefined`: as the interface's default route says. */
@@ -52,6 +67,8 @@ export interface UplinkConfig {
   readonly transient: boolean;
   /** Never an uplink, whatever routes it has. */
   readonly exclude: boolean;
+  /** The one to make an address in; `undefined`: those of the interface's addresses. */
+  readonly prefix: SubnetPrefix | undefined;
 }
 
 /** Each line of the message names file, line and key, and what would be right. */
@@ -92,7 +109,7 @@ export function parseConfig(source: string, file: string): DaemonConfig {
 
 /** What is allowed but deserves a word. */
 export function configWarnings(config: DaemonConfig): Warning[] {
-  return [...sendTimeoutWarnings(config.sendTimeout), securityWarning(config.security)];
+  return [...sendTimeoutWarnings(config.sendTimeout), ...securityWarnings(config.security)];
 }
 
 export function sendTimeoutWarnings(sendTimeout: Duration): Warning[] {
@@ -103,18 +120,10 @@ export function sendTimeoutWarnings(sendTimeout: Duration): Warning[] {
   return [{ code: "short-send-timeout", text }];
 }
 
-function securityWarning(security: SecurityMode): Warning {
-  return security === "verified"
-    ? {
-        code: "no-verified-locators",
-        text:
-          "security is verified, and this version makes no HBA or CGA addresses: " +
-          "no extra locators are offered, because none can be proven",
-      }
-    : {
-        code: "unverified",
-        text: "security is unverified: peers' locators are believed without proof",
-      };
+function securityWarnings(security: SecurityMode): Warning[] {
+  if (security === "verified") return [];
+  const text = "security is unverified: peers' locators are believed without proof";
+  return [{ code: "unverified", text }];
 }
 
 function parseToml(source: string, file: string): unknown {
@@ -173,7 +182,14 @@ function fromFile(file: ConfigFile): DaemonConfig {
       weight: uplink.weight,
       transient: uplink.transient,
       exclude: uplink.exclude,
+      prefix: uplink.prefix,
     })),
+    hostIdentity: {
+      addresses: file.identity.addresses,
+      sec: file.identity.sec,
+      keyBits: file.identity["key-bits"],
+      prefixes: file.identity.prefixes,
+    },
     deliverAllIcmp: file["icmp-errors"] === "all",
     controlReaders: file.control.readers,
     logLevel: file.log.level,

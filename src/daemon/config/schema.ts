@@ -4,7 +4,8 @@ import {
   MAX_CONTEXTS,
   MAX_CONTEXTS_PER_PREFIX,
 } from "../../core/defaults.ts";
-import { integer, ipv6Address, sendTimeoutSeconds, strict } from "../validation.ts";
+import { NEW_KEY_BITS } from "../crypto/rsa-key.ts";
+import { integer, ipv6Address, prefix64, sendTimeoutSeconds, strict } from "../validation.ts";
 
 /**
  * What may stand in the configuration file: keys as the user writes them, ranges, defaults.
@@ -34,6 +35,7 @@ const uplink = table({
   weight: v.optional(integer(0, 255), 0),
   transient: v.optional(flag, false),
   exclude: v.optional(flag, false),
+  prefix: v.optional(prefix64),
 });
 
 export const CONFIG_SCHEMA = table({
@@ -64,6 +66,21 @@ export const CONFIG_SCHEMA = table({
   ),
   locators: v.optional(table({ temporary: v.optional(flag, false) }), {}),
   control: v.optional(table({ readers: v.optional(choice(["group", "everyone"]), "group") }), {}),
+  identity: v.optional(
+    table({
+      addresses: v.optional(flag, true),
+      sec: v.optional(v.picklist([0, 1, 2], "must be 0, 1 or 2"), 1),
+      "key-bits": v.optional(integer(1024, 4096, "(bits)"), NEW_KEY_BITS),
+      prefixes: v.optional(
+        v.pipe(
+          v.array(prefix64, "must be a list of 64-bit prefixes"),
+          v.maxLength(8, "must be a list of 8 prefixes at most"),
+        ),
+        [],
+      ),
+    }),
+    {},
+  ),
   uplink: v.optional(v.array(uplink, "must be written as [[uplink]]"), []),
   log: v.optional(
     table({

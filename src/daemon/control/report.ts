@@ -14,6 +14,7 @@ import type {
 } from "../api.ts";
 import { type Clock, inSeconds, isoTime } from "../clock.ts";
 import type { Uplink } from "../host/uplinks.ts";
+import { proofOf } from "../identity/proof.ts";
 
 /** A context in the form of the control API. @param traffic newer than the view's, if any */
 export function contextStatus(
@@ -113,6 +114,7 @@ export function hostLocators(
       transient: uplink.transient,
       operational,
       problem: problem ?? null,
+      proof: proofOf(address, locators),
       ...countUsers(views, address),
     })),
   );
@@ -127,6 +129,7 @@ export function hostLocators(
       transient,
       operational: false,
       problem: "no uplink has this address any more",
+      proof: proofOf(address, locators),
       ...countUsers(views, address),
     }));
   return [...present, ...gone];

@@ -2,6 +2,8 @@ import type { LocalLocator } from "../../core/config.ts";
 import type { Address } from "../../wire/address.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import type { DaemonConfig } from "../config/config.ts";
+import type { IdentitySystem } from "../identity/address-sets.ts";
+import { OwnAddresses } from "../identity/own-addresses.ts";
 import type { NetworkMonitor, OwnEntries } from "./network.ts";
 import { SourceRouting } from "./source-routing.ts";
 import type { UlidFile } from "./ulid-file.ts";
@@ -14,9 +16,16 @@ import {
   type Uplink,
 } from "./uplinks.ts";
 
+export type HostConfig = Pick<
+  DaemonConfig,
+  "uplinks" | "temporaryLocators" | "security" | "hostIdentity"
+>;
+
 export interface HostObserver {
   /** The host's locators or their states changed. */
   locatorsChanged(locators: readonly LocalLocator[]): void;
+  /** The host has made itself addresses, or has again those of an earlier run. */
+  addressesChosen(addresses: readonly Address[]): void;
   /** The kernel or the disk refused something; the shim goes on. */
   warning(error: Error): void;
   /** The network can be followed no longer: the daemon must stop. */
@@ -28,28 +37,26 @@ export interface HostSystem {
   readonly monitor: NetworkMonitor;
   readonly own: OwnEntries;
   readonly ulidFile: UlidFile;
+  readonly identity: IdentitySystem;
 }
 
 /**
  * The host's side of the shim beyond packets: its uplinks and locators as they change, the
- * policy routing that they need, and the ULIDs that must stay.
+ * policy routing that they need, the addresses that prove each other, and the ULIDs that must stay.
  */
 export class Host {
-  readonly #config: Pick<DaemonConfig, "uplinks" | "temporaryLocators">;
+  readonly #config: HostConfig;
   readonly #monitor: NetworkMonitor;
   readonly #own: OwnEntries;
   readonly #observer: HostObserver;
   readonly #routing: SourceRouting;
   readonly #ulids: UlidKeeper;
+  readonly #addresses: OwnAddresses;
   #started = false;
   #uplinks: readonly Uplink[] = [];
   #locators: readonly LocalLocator[] = [];
 
-  constructor(
-    config: Pick<DaemonConfig, "uplinks" | "temporaryLocators">,
-    system: HostSystem,
-    observer: HostObserver,
-  ) {
+  constructor(config: HostConfig, system: HostSystem, observer: HostObserver) {
     const warn = (error: Error) => observer.warning(error);
     this.#config = config;
     this.#monitor = system.monitor;
@@ -57,6 +64,11 @@ export class Host {
     this.#observer = observer;
     this.#routing = new SourceRouting(system.own, warn);
     this.#ulids = new UlidKeeper(system.own, system.ulidFile, warn);
+    this.#addresses = new OwnAddresses(config, system.own, system.identity, {
+      warning: warn,
+      chosen: (addresses) => observer.addressesChosen(addresses),
+      made: () => this.#refresh(),
+    });
   }
 
   get uplinks(): readonly Uplink[] {
@@ -70,10 +82,11 @@ export class Host {
 
   /**
    * Removes what an earlier run left behind and begins to follow the network.
-   * @throws SystemError without the privilege to
+   * @throws SystemError without the privilege to; IdentityFileError, StateDirectoryError
    */
   start(): void {
     this.#started = true;
+    this.#addresses.start();
     this.#ulids.removeLeftovers();
     this.#monitor.start(
       () => this.#refresh(),
@@ -87,6 +100,7 @@ export class Host {
     this.#monitor.close();
     if (this.#started) {
       this.#ulids.releaseAll();
+      this.#addresses.stop();
       this.#routing.clear();
     }
     this.#started = false;
@@ -120,9 +134,13 @@ export class Host {
 
   /** Routing first: what the endpoint sends from a new locator takes its way already. */
   #refresh(): void {
-    this.#uplinks = findUplinks(this.#monitor.network, this.#config, this.#uplinks);
-    const locators = this.#withHeldUlids(localLocators(this.#uplinks));
-    const changed = JSON.stringify(locators) !== JSON.stringify(this.#locators);
+    const { network } = this.#monitor;
+    this.#uplinks = findUplinks(network, this.#config, this.#uplinks);
+    this.#addresses.apply(this.#uplinks, network, this.#ulids.held);
+    const locators = this.#withHeldUlids(localLocators(this.#uplinks)).map((locator) =>
+      this.#withProver(locator),
+    );
+    const changed = !sameLocators(locators, this.#locators);
     this.#locators = locators;
     this.#routing.apply(this.#uplinks);
     if (changed) this.#observer.locatorsChanged(locators);
@@ -135,6 +153,11 @@ export class Host {
     return [...present, ...gone];
   }
 
+  #withProver(locator: LocalLocator): LocalLocator {
+    const prover = this.#addresses.proverOf(locator.address);
+    return prover === undefined ? locator : { ...locator, prover };
+  }
+
   #lastKnown(address: Address): Omit<LocalLocator, "operational"> {
     return (
       this.#locators.find((locator) => locator.address === address) ?? {
@@ -143,4 +166,10 @@ export class Host {
       }
     );
   }
+}
+
+function sameLocators(a: readonly LocalLocator[], b: readonly LocalLocator[]): boolean {
+  const facts = (locators: readonly LocalLocator[]) =>
+    JSON.stringify(locators.map((locator) => ({ ...locator, prover: undefined })));
+  return facts(a) === facts(b) && a.every(({ prover }, i) => prover === b[i]?.prover);
 }

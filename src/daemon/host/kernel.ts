@@ -2,6 +2,7 @@ import type { NetworkChange } from "../../linux/network-table.ts";
 import { RouteEditor } from "../../linux/route-editor.ts";
 import { RouteMonitor } from "../../linux/route-monitor.ts";
 import {
+  type AddressLabel,
   ANY_PREFIX,
   type InterfaceAddress,
   isDefaultRoute,
@@ -14,6 +15,7 @@ import type { Address } from "../../wire/address.ts";
 import type {
   HostNetwork,
   NetworkMonitor,
+  OwnAddress,
   OwnEntries,
   OwnState,
   SourceRoute,
@@ -23,6 +25,9 @@ import { FIRST_TABLE, SPECIFIC_ROUTES_PRIORITY, UPLINK_PRIORITY } from "./source
 
 /** LOOPBACK_IFINDEX: the same in every network namespace. */
 const LOOPBACK = 1;
+
+/** As that of addresses from router advertisements: the interface identifier has 64 bits. */
+const OWN_PREFIX_LENGTH = 64;
 
 /** Follows the network of the namespace that the process is in. */
 export class KernelMonitor implements NetworkMonitor {
@@ -123,6 +128,37 @@ export class KernelEntries implements OwnEntries {
     if (found === undefined || !found.deprecated) return;
     if ((found.protocol ?? L3SHIM_ROUTE_PROTOCOL) !== L3SHIM_ROUTE_PROTOCOL) return;
     unless("EADDRNOTAVAIL", () => this.#editor.deleteAddress(found));
+  }
+
+  setAddress({ address, link, deprecated }: OwnAddress): void {
+    this.#editor.replaceAddress({
+      address,
+      link,
+      prefixLength: OWN_PREFIX_LENGTH,
+      noDad: false,
+      // On-link or not is for the router to say.
+      noPrefixRoute: true,
+      preferredLifetime: deprecated ? 0 : undefined,
+      validLifetime: undefined,
+    });
+  }
+
+  removeAddress({ address, link }: OwnAddress): void {
+    const key = { address, link, prefixLength: OWN_PREFIX_LENGTH };
+    // The address may have gone with its interface.
+    unless("ENODEV", () => unless("EADDRNOTAVAIL", () => this.#editor.deleteAddress(key)));
+  }
+
+  readLabels(): AddressLabel[] {
+    return this.#editor.readLabels();
+  }
+
+  addLabel(label: AddressLabel): void {
+    unless("EEXIST", () => this.#editor.addLabel(label));
+  }
+
+  removeLabel(label: AddressLabel): void {
+    unless("ESRCH", () => this.#editor.deleteLabel(label));
   }
 
   dropWaiting(link: number, neighbor: Address): void {

@@ -1,4 +1,4 @@
-import type { InterfaceAddress, Link, Route } from "../../linux/rtnetlink.ts";
+import type { AddressLabel, InterfaceAddress, Link, Route } from "../../linux/rtnetlink.ts";
 import type { Address } from "../../wire/address.ts";
 
 /** The host's links, addresses and routes at one moment. */
@@ -34,6 +34,15 @@ export interface SourceRoute {
   readonly gateway: Address;
 }
 
+/** An address of our making on an interface. */
+export interface OwnAddress {
+  readonly address: Address;
+  /** Interface index. */
+  readonly link: number;
+  /** Nothing new chooses it. */
+  readonly deprecated: boolean;
+}
+
 /** What of the host's tables is ours at one moment. */
 export interface OwnState {
   readonly rules: readonly SourceRule[];
@@ -56,6 +65,13 @@ export interface OwnEntries {
   /** False when the address stands there already and is not ours. */
   addUlid(ulid: Address): boolean;
   removeUlid(ulid: Address): void;
+  /** Adds it, with duplicate address detection and without a route, or deprecates it or not. */
+  setAddress(address: OwnAddress): void;
+  removeAddress(address: OwnAddress): void;
+  /** The policy table for source addresses, others' entries too (RFC 6724 section 2.1). */
+  readLabels(): AddressLabel[];
+  addLabel(label: AddressLabel): void;
+  removeLabel(label: AddressLabel): void;
   /** Drops the packets that wait for the link-layer address of a neighbor on a link. */
   dropWaiting(link: number, neighbor: Address): void;
   close(): void;

@@ -126,15 +126,15 @@ function isOffered(
   temporary: boolean,
   known: Uplink | undefined,
 ): boolean {
-  if (address.scope !== "global" || isUniqueLocal(address.address)) return false;
+  if (!isGlobalUnicast(address)) return false;
   if (address.temporary && !temporary) return false;
   if (!address.deprecated) return true;
   return known?.locators.some((locator) => locator.address === address.address) ?? false;
 }
 
-/** fc00::/7 (RFC 4193): no use as a locator beyond the site. */
-function isUniqueLocal(address: Address): boolean {
-  return /^f[cd][0-9a-f]{2}:/.test(address);
+/** Not one of fc00::/7 (RFC 4193): those are no use as locators beyond the site. */
+export function isGlobalUnicast({ address, scope }: InterfaceAddress): boolean {
+  return scope === "global" && !/^f[cd][0-9a-f]{2}:/.test(address);
 }
 
 function uplinkLocator(address: InterfaceAddress, linkProblem: string | undefined): UplinkLocator {

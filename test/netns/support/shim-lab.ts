@@ -1,3 +1,4 @@
+import type { SecurityMode } from "../../../src/core/config.ts";
 import type { ContextStatus, ContextsReply } from "../../../src/daemon/api.ts";
 import { addFilter, STATEFUL_FIREWALL } from "../../../src/lab/filter.ts";
 import { Lab } from "../../../src/lab/lab.ts";
@@ -23,6 +24,7 @@ export interface ShimLabOptions {
   /** The paper's unless another one is named. */
   readonly topology?: Topology;
   readonly firewall?: boolean;
+  readonly security?: SecurityMode;
   readonly extraConfig?: string;
 }
 
@@ -30,13 +32,16 @@ export interface ShimLabOptions {
 export class ShimLab {
   readonly lab: Lab;
   readonly #daemons = new Map<string, ShimDaemon>();
+  readonly #security: SecurityMode;
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, security: SecurityMode) {
     this.lab = lab;
+    this.#security = security;
   }
 
   static async open(options: ShimLabOptions): Promise<ShimLab> {
-    const shimLab = new ShimLab(await Lab.open(options.topology ?? PAPER_TOPOLOGY));
+    const lab = await Lab.open(options.topology ?? PAPER_TOPOLOGY);
+    const shimLab = new ShimLab(lab, options.security ?? "unverified");
     try {
       await shimLab.#start(options);
     } catch (error) {
@@ -62,7 +67,10 @@ export class ShimLab {
 
   async startDaemon(host: string, extraConfig = ""): Promise<ShimDaemon> {
     const { network, directory } = this.lab;
-    const options: ShimOptions = { sendTimeout: SEND_TIMEOUT, directory, extraConfig };
+    const options: ShimOptions = {
+      ...{ sendTimeout: SEND_TIMEOUT, security: this.#security },
+      ...{ directory, extraConfig },
+    };
     const daemon = await ShimDaemon.start(network, host, options);
     this.#daemons.set(host, daemon);
     this.lab.defer(() => daemon.stop());
