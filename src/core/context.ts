@@ -5,6 +5,7 @@ import type { FlowSelector } from "./flow-selector.ts";
 import { nothingTold, type PeerLocator, type PeerLocatorSet } from "./locator-set.ts";
 import type { PendingUpdate } from "./locator-updates.ts";
 import type { AddressPair, Deadline } from "./output.ts";
+import { ProbeAllowance } from "./probe-allowance.ts";
 import type { Reachability } from "./reachability.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
 import type { Duration, Instant } from "./time.ts";
@@ -53,6 +54,8 @@ export class Context {
   update: PendingUpdate | undefined;
   /** Peer locators at which the peer has answered a probe. */
   readonly reachable = new Set<Address>();
+  /** For probes that nothing of our own asks for. */
+  readonly allowance = new ProbeAllowance();
   /** Lp(local) and Lp(peer). */
   locators: AddressPair;
   /** The pair to use whenever it works; `undefined` for whichever does. */

@@ -17,6 +17,7 @@ const NAMES = [
   "drop-cga-parameters",
   "drop-signature-budget",
   "drop-rate-limit",
+  "drop-probe-allowance",
   "drop-context-limit",
   "drop-prefix-limit",
   "context-evicted",

@@ -54,6 +54,17 @@ export const SIGNATURE_CHECKS_BURST = 400;
 export const CACHED_PROOFS = 256;
 export const CACHED_CLAIMS = 4096;
 
+/**
+ * Probes of explorations that nobody asked for, to locators in one /64 that have not answered:
+ * in a second on average, and at once. Peers that all name a victim's addresses can't make us
+ * send it more.
+ */
+export const UNPROVEN_PROBES_PER_SECOND = 50;
+export const UNPROVEN_PROBES_BURST = 500;
+
+/** Prefixes whose budgets are remembered. */
+export const BUDGETED_PREFIXES = 4096;
+
 /** I2 and I2bis are repeated for packets of the peer's at most this often. */
 export const REPETITION_INTERVAL: Duration = seconds(0.5);
 

@@ -1,5 +1,6 @@
 import { type Address, isMulticast, isUnspecified } from "../wire/address.ts";
 import { decodeControl } from "../wire/control.ts";
+import { IPV6_HEADER_LENGTH } from "../wire/ipv6.ts";
 import type {
   ControlMessage,
   ErrorMessage,
@@ -282,16 +283,16 @@ export class Endpoint {
       case "I2bis":
         return this.#handshake.handleI2bis(now, message, received);
       case "Probe":
-        return this.#established(now, message, arrival)?.reachability?.handleProbe(
+        return this.#established(now, message, received)?.reachability?.handleProbe(
           message,
           arrival,
         );
       case "Keepalive":
-        return this.#established(now, message, arrival)?.reachability?.handleKeepalive();
+        return this.#established(now, message, received)?.reachability?.handleKeepalive();
       case "UpdateRequest":
         return this.#handleUpdateRequest(now, message, received);
       case "UpdateAcknowledgement":
-        return this.#handleUpdateAcknowledgement(now, message, arrival);
+        return this.#handleUpdateAcknowledgement(now, message, received);
       case "Error":
         return this.#handleError(now, message);
       case "Unknown":
@@ -312,7 +313,7 @@ export class Endpoint {
   }
 
   #handleUpdateRequest(now: Instant, message: UpdateRequest, received: Received): void {
-    const context = this.#known(now, message.receiverContextTag, received.arrival);
+    const context = this.#known(now, message.receiverContextTag, received);
     if (context === undefined) return;
     this.#handshake.handleTaggedPacket(now, context);
     if (context.state !== "I1-SENT") {
@@ -324,9 +325,9 @@ export class Endpoint {
   #handleUpdateAcknowledgement(
     now: Instant,
     message: UpdateAcknowledgement,
-    arrival: AddressPair,
+    received: Received,
   ): void {
-    const context = this.#known(now, message.receiverContextTag, arrival);
+    const context = this.#known(now, message.receiverContextTag, received);
     if (context === undefined) return;
     // Section 10.5 says R2 here, and means I2 or I2bis (decision 5).
     this.#handshake.handleTaggedPacket(now, context);
@@ -340,9 +341,9 @@ export class Endpoint {
   #established(
     now: Instant,
     { receiverContextTag }: Probe | Keepalive,
-    arrival: AddressPair,
+    received: Received,
   ): Context | undefined {
-    const context = this.#known(now, receiverContextTag, arrival);
+    const context = this.#known(now, receiverContextTag, received);
     if (context === undefined || context.state === "ESTABLISHED") return context;
     this.#handshake.handleTaggedPacket(now, context);
     return undefined;
@@ -352,10 +353,14 @@ export class Endpoint {
    * The context of a control message by its tag. An unknown tag, or addresses that don't go
    * with it, is answered by R1bis (RFC 5533 section 12.4).
    */
-  #known(now: Instant, tag: ContextTag, arrival: AddressPair): Context | undefined {
+  #known(now: Instant, tag: ContextTag, received: Received): Context | undefined {
+    const { arrival, bytes } = received;
     const context = this.#shim.contexts.byTag(tag);
     const problem = contextProblem(context, arrival);
-    if (problem === undefined) return context;
+    if (problem === undefined) {
+      context?.allowance.heard(IPV6_HEADER_LENGTH + bytes.length);
+      return context;
+    }
     this.#shim.counters.add(problem);
     this.#handshake.handleUnknownTag(now, tag, arrival);
     return undefined;

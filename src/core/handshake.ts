@@ -1,4 +1,5 @@
 import type { Address } from "../wire/address.ts";
+import { IPV6_HEADER_LENGTH } from "../wire/ipv6.ts";
 import type { I1, I2, I2bis, Option, R1, R1bis, R2 } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import { Context } from "./context.ts";
@@ -33,6 +34,8 @@ interface PeerState {
   readonly keepaliveTimeout: Duration;
   /** The pair over which it came, seen from here. */
   readonly arrival: AddressPair;
+  /** Of the packet. */
+  readonly octets: number;
 }
 
 /** What an action of the table may need beside the context. */
@@ -313,6 +316,7 @@ export class Handshake {
     this.#shim.contexts.setPeerTag(context, peer.tag);
     context.peer = peer.set;
     context.keepaliveTimeout = peer.keepaliveTimeout;
+    context.allowance.heard(peer.octets);
     this.#resolveConfusion(now, context, peer.tag);
     if (context.state !== "ESTABLISHED") return;
     context.endExchange();
@@ -405,7 +409,9 @@ export class Handshake {
       return undefined;
     }
     const keepaliveTimeout = keepaliveTimeoutIn(options) ?? SEND_TIMEOUT;
-    return { tag, set: accepted.value, keepaliveTimeout, arrival: received.arrival };
+    const { arrival, bytes } = received;
+    const octets = IPV6_HEADER_LENGTH + bytes.length;
+    return { tag, set: accepted.value, keepaliveTimeout, arrival, octets };
   }
 }
 

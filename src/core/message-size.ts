@@ -21,5 +21,10 @@ export function fitOffer<Message extends ControlMessage>(
 }
 
 function fits(message: ControlMessage): boolean {
-  return IPV6_HEADER_LENGTH + encodeControl(message).length <= CONTROL_PACKET_MAX;
+  return packetLength(message) <= CONTROL_PACKET_MAX;
+}
+
+/** Octets of the packet that carries the message. */
+export function packetLength(message: ControlMessage): number {
+  return IPV6_HEADER_LENGTH + encodeControl(message).length;
 }

@@ -2,6 +2,7 @@ import type { Keepalive, Probe, ProbeState } from "../wire/message.ts";
 import type { Context } from "./context.ts";
 import { SUSPICION_INTERVAL } from "./defaults.ts";
 import { Exploration } from "./exploration.ts";
+import { packetLength } from "./message-size.ts";
 import { type AddressPair, type Deadline, type ExplorationCause, samePair } from "./output.ts";
 import { choosePair, type Draw, moveFirst, orderPairs, type PairCandidate } from "./pair-order.ts";
 import { REAP, type ReapEvent } from "./reap.ts";
@@ -54,6 +55,8 @@ export class Reachability {
   #heardAt: Instant;
   #outage: Outage | undefined;
   #suspectedAt: Instant | undefined;
+  /** The exploration under way is our own: it needs no allowance from what the peer sent. */
+  #initiative = false;
   /** ICMPv6 errors are kept from the ULP. */
   #withholding = false;
 
@@ -228,6 +231,7 @@ export class Reachability {
   }
 
   #changeState(now: Instant, before: ReapState, occurrence: Occurrence): void {
+    if (this.#isOwnCause(occurrence.cause)) this.#initiative = true;
     if (before === this.#state) return;
     if (before === "Operational") this.#beginOutage(now, occurrence.cause);
     if (before === "Exploring") this.#watch(false);
@@ -259,8 +263,15 @@ export class Reachability {
     this.#exploration.begin(cause === "icmp-error" ? pairs.toReversed() : pairs);
   }
 
+  /** The host itself has something to send, or asks for it; nobody else can feign that. */
+  #isOwnCause(cause: ExplorationCause | undefined): boolean {
+    if (cause === "send-timeout") return this.#traffic?.firstUnansweredOut !== undefined;
+    return cause === "command" || cause === "local-locator-lost";
+  }
+
   #finishOutage(now: Instant): void {
     this.#exploration.finish();
+    this.#initiative = false;
     if (this.#outage === undefined) return;
     const { lastHeard, startedAt, probesSent, probesReceived } = this.#outage;
     this.#outage = undefined;
@@ -348,7 +359,6 @@ export class Reachability {
     }
     const receiverContextTag = this.#context.peerTag;
     if (pair === undefined || receiverContextTag === undefined) return;
-    this.probesSent += 1;
     const itself = {
       source: pair.local,
       destination: pair.peer,
@@ -363,7 +373,17 @@ export class Reachability {
       receivedProbes: this.#exploration.receivedReports,
       options: [],
     };
+    if (!this.#maySend(now, pair, message)) return this.#shim.counters.add("drop-probe-allowance");
+    this.probesSent += 1;
     this.#shim.send(pair, message, this.#context.tag);
+  }
+
+  /** Where the peer has answered before, and where payload goes anyway, a probe harms nobody. */
+  #maySend(now: Instant, { peer }: AddressPair, message: Probe): boolean {
+    const { allowance, locators, reachable } = this.#context;
+    if (reachable.has(peer) || peer === locators.peer || this.#traffic === undefined) return true;
+    if (this.#initiative) return this.#shim.unprovenProbes.take(now, peer);
+    return allowance.take(packetLength(message), this.#traffic);
   }
 
   #probePair(arrival: AddressPair | undefined): AddressPair | undefined {

@@ -12,9 +12,12 @@ import {
   ANSWERS_PER_SECOND,
   CACHED_PROOFS,
   EVICTION_CANDIDATES,
+  UNPROVEN_PROBES_BURST,
+  UNPROVEN_PROBES_PER_SECOND,
 } from "./defaults.ts";
 import { LocatorProofs } from "./locator-proofs.ts";
 import type { AddressPair, CloseCause, ContextEvent, Output } from "./output.ts";
+import { PrefixBuckets } from "./prefix-buckets.ts";
 import { Random } from "./random.ts";
 import type { Duration, Instant } from "./time.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -41,6 +44,8 @@ export class Shim {
   sendTimeout: Duration;
   /** For what is answered without a context: nobody can make us send without bound. */
   readonly #answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
+  /** Of our own explorations, to locators at which their peers have not answered. */
+  readonly unprovenProbes = new PrefixBuckets(UNPROVEN_PROBES_PER_SECOND, UNPROVEN_PROBES_BURST);
   /** First generations of the lists that were offered. */
   readonly #generations = new BoundedMap<number>(CACHED_PROOFS);
   readonly #outputs: Output[] = [];
