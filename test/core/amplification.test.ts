@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { PrefixBuckets } from "../../src/core/prefix-buckets.ts";
-import { instant, milliseconds, minutes, seconds } from "../../src/core/time.ts";
+import { after, instant, milliseconds, minutes, seconds } from "../../src/core/time.ts";
 import { encodeControl } from "../../src/wire/control.ts";
-import type { Probe } from "../../src/wire/message.ts";
+import type { ControlMessage, Probe } from "../../src/wire/message.ts";
+import { contextTag } from "../../src/wire/tag.ts";
 import { address, type Host, type Sent, World } from "./support/world.ts";
 
 /* Nobody can have us send a victim more than was sent to us for it (RFC 5533 section 16.2). */
@@ -120,4 +121,36 @@ test("a peer that does answer at its locator costs no allowance there", () => {
   }
   expect(a.endpoint.contexts()[0]?.reapState).toBe("Operational");
   expect(a.endpoint.contexts()[0]?.locators.peer).toBe("2001:db8:b2::1");
+});
+
+describe("strangers get answers at a bounded rate, whatever they send", () => {
+  type Message = (i: number) => ControlMessage;
+
+  const kinds: [string, Message][] = [
+    [
+      "R1",
+      (i) => ({ type: "I1", initiatorContextTag: contextTag(i), initiatorNonce: i, options: [] }),
+    ],
+    ["R1bis", (i) => ({ type: "Keepalive", receiverContextTag: contextTag(i), options: [] })],
+    ["Error", () => ({ type: "Unknown", typeCode: 77, body: new Uint8Array(10) })],
+  ];
+
+  test.each(kinds)("%s", (answer, message) => {
+    const world = new World();
+    const here = world.host(85, [A1]);
+    const flood = (count: number): number => {
+      const before = world.messages.filter((name) => name === answer).length;
+      for (let i = 0; i < count; i++) {
+        const said = message(i);
+        const control = { bytes: encodeControl(said), message: said };
+        here.receive({ source: address(B1), destination: address(A1), control });
+      }
+      return world.messages.filter((name) => name === answer).length - before;
+    };
+    expect(flood(5_000)).toBe(2_000);
+    expect(here.endpoint.counters["drop-rate-limit"]).toBe(3_000);
+    world.now = after(world.now, milliseconds(500));
+    expect(flood(5_000)).toBe(500);
+    expect(here.endpoint.contexts()).toEqual([]);
+  });
 });
