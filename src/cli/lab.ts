@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { SecurityMode } from "../core/config.ts";
 import { runShell } from "../lab/interactive.ts";
 import { removeLeftovers } from "../lab/leftovers.ts";
 import { type FailureRun, type NewSession, runPaper } from "../lab/paper.ts";
@@ -19,6 +20,7 @@ interface LabOptions {
 }
 
 interface PaperCommandOptions extends LabOptions {
+  readonly security: SecurityMode;
   readonly report?: string;
   readonly json: boolean;
 }
@@ -38,6 +40,14 @@ export function registerLab(program: Command): void {
       "Host a talks to host b by TCP, UDP and an ffmpeg stream; then a's first uplink fails: by " +
         "silent path loss, link down, address deleted. Prints a timeline and a table. Exit " +
         "status 1 when a session did not survive or data was damaged.",
+    )
+    .addOption(
+      new Option(
+        "--security <mode>",
+        "on addresses without proof, as in the paper, or on those that the daemons make",
+      )
+        .choices(["unverified", "verified"])
+        .default("unverified"),
     )
     .option("--report <file>", "write an HTML page with throughput and messages over time")
     .option("--json", "print the results as JSON; the timeline goes to standard error", false)

@@ -1,3 +1,4 @@
+import type { SecurityMode } from "../core/config.ts";
 import type { Address } from "../wire/address.ts";
 import type { CapturedMessage } from "./capture.ts";
 import { MessageCapture } from "./capture.ts";
@@ -6,6 +7,7 @@ import type { Flow, FlowRecord } from "./flow.ts";
 import { startTcp, startUdp } from "./flows.ts";
 import { type Lab, withLab } from "./lab.ts";
 import { type Measurement, measure } from "./measurement.ts";
+import { provenAddress } from "./proven-addresses.ts";
 import { LabError, poll, sleep, waitFor } from "./shell.ts";
 import { ShimDaemon } from "./shim-daemon.ts";
 import type { ShimEvent } from "./shim-event.ts";
@@ -21,6 +23,8 @@ import { startVideo } from "./video.ts";
 export interface PaperOptions {
   /** Seconds; RFC 5534 section 7 recommends 10 at least, which is also the paper's time. */
   readonly sendTimeout: number;
+  /** "verified": on addresses that the daemons make; "unverified": on those of the paper. */
+  readonly security: SecurityMode;
   /** False: no daemon runs, to see what plain IPv6 does. */
   readonly shim: boolean;
 }
@@ -101,7 +105,7 @@ function runFailure(
     timeline.note("network is up: hosts a, b and c, two ISPs and a core");
     const daemons = options.shim ? await startDaemons(lab, options, timeline) : [];
     const captures = await startCaptures(lab);
-    const flows = await startFlows(lab, timeline);
+    const flows = await startFlows(lab, daemons, options, timeline);
     if (options.shim) await untilEstablished(daemons);
     await sleep(STEADY_TIME);
 
@@ -109,7 +113,9 @@ function runFailure(
     timeline.fail(failedAt, describeFailure(failure));
     await untilRecovered(daemons, flows, failedAt, options, timeline);
     const newSession =
-      failure.kind === "link-down" ? await openNewSession(lab, daemons, timeline) : undefined;
+      failure.kind === "link-down"
+        ? await openNewSession(lab, daemons, options, timeline)
+        : undefined;
     await sleep(STEADY_TIME);
 
     for (const daemon of daemons) daemon.checkAlive();
@@ -131,10 +137,10 @@ function runFailure(
 
 async function startDaemons(
   lab: Lab,
-  { sendTimeout }: PaperOptions,
+  { sendTimeout, security }: PaperOptions,
   timeline: Timeline,
 ): Promise<ShimDaemon[]> {
-  const options = { sendTimeout, directory: lab.directory };
+  const options = { sendTimeout, security, directory: lab.directory };
   const daemons = await Promise.all(
     HOSTS.map(async (host) => {
       const daemon = await ShimDaemon.start(lab.network, host, options, (event) =>
@@ -144,7 +150,9 @@ async function startDaemons(
       return daemon;
     }),
   );
-  timeline.note(`L3SHIM runs on a, b and c; send-timeout = ${sendTimeout}`);
+  timeline.note(
+    `L3SHIM runs on a, b and c; security = "${security}", send-timeout = ${sendTimeout}`,
+  );
   return daemons;
 }
 
@@ -152,11 +160,30 @@ function startCaptures(lab: Lab): Promise<MessageCapture[]> {
   return Promise.all(HOSTS.map((host) => MessageCapture.start(lab.network, host, lab.directory)));
 }
 
+/** The host's address of this ISP that sessions start on. */
+async function ulidOf(
+  lab: Lab,
+  daemons: readonly ShimDaemon[],
+  { security }: PaperOptions,
+  host: string,
+  isp: string,
+): Promise<Address> {
+  const { address } = uplinkSpec(lab.network.host(host), isp);
+  const daemon = daemons.find((candidate) => candidate.host === host);
+  if (security === "unverified" || daemon === undefined) return address;
+  return await provenAddress(daemon, isp);
+}
+
 /** TCP and UDP from A to B, the video from B to A, all on the ULIDs A and B. */
-async function startFlows(lab: Lab, timeline: Timeline): Promise<Flow[]> {
+async function startFlows(
+  lab: Lab,
+  daemons: readonly ShimDaemon[],
+  options: PaperOptions,
+  timeline: Timeline,
+): Promise<Flow[]> {
   const { network, directory } = lab;
-  const [a, b] = ["a", "b"].map((host) => uplinkSpec(network.host(host), "isp1").address);
-  if (a === undefined || b === undefined) throw new TypeError("the paper's hosts have two uplinks");
+  const a = await ulidOf(lab, daemons, options, "a", "isp1");
+  const b = await ulidOf(lab, daemons, options, "b", "isp1");
   const there = { from: "a", to: "b", source: a, destination: b };
   const back = { from: "b", to: "a", source: b, destination: a };
   const flows = await Promise.all([
@@ -208,11 +235,12 @@ function hasEvent(daemon: ShimDaemon, event: ShimEvent["event"], since: number):
 async function openNewSession(
   lab: Lab,
   daemons: readonly ShimDaemon[],
+  options: PaperOptions,
   timeline: Timeline,
 ): Promise<NewSession> {
   const { network } = lab;
-  const destination = uplinkSpec(network.host("c"), "isp2").address;
-  const expectedSource = uplinkSpec(network.host("a"), "isp2").address;
+  const destination = await ulidOf(lab, daemons, options, "c", "isp2");
+  const expectedSource = await ulidOf(lab, daemons, options, "a", "isp2");
   timeline.note("a opens a new TCP session to c");
   const flow = await startTcp(network, {
     ...{ from: "a", to: "c", source: undefined, destination, port: 5004, rate: TCP_RATE },
