@@ -1,5 +1,5 @@
 import { type AddressPair, pairKey, samePair } from "../core/output.ts";
-import type { Duration } from "../core/time.ts";
+import { between, type Duration, type Instant, latest } from "../core/time.ts";
 import type { ContextView } from "../core/view.ts";
 import { type ContextTag, formatTag } from "../wire/tag.ts";
 import type { Host } from "./host.ts";
@@ -119,17 +119,20 @@ function checkTags(host: Host, context: ContextView, peer: Host): void {
 
 /**
  * No context outlives its use.
- * @param idleFor how long no application has used a ULID pair
- * @param bound a context that is idle for longer must be gone
+ * @param lastUse when an application used a ULID pair last
+ * @param bound how long a context may live after that, or after it was established: an end that
+ *   explores revives the context that the other has just forgotten
  */
 export function checkCollected(
   host: Host,
-  idleFor: (ulids: AddressPair) => Duration,
+  now: Instant,
+  lastUse: (ulids: AddressPair) => Instant,
   bound: Duration,
 ): void {
   if (!host.isUp) return;
-  for (const { tag, state, ulids } of host.endpoint.contexts()) {
-    if (idleFor(ulids) <= bound) continue;
+  for (const { tag, state, ulids, createdAt, establishedAt } of host.endpoint.contexts()) {
+    const since = latest(createdAt, establishedAt, lastUse(ulids));
+    if (between(since, now) <= bound) continue;
     const message = `${host.name} keeps the context ${formatTag(tag)} (${state}) that nothing uses`;
     throw new InvariantViolation("no-leak", [host.name], message);
   }

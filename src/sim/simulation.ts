@@ -1,14 +1,6 @@
 import { DeadlineQueue } from "../core/deadline-queue.ts";
 import { type AddressPair, type ContextEvent, pairKey, samePair } from "../core/output.ts";
-import {
-  after,
-  between,
-  type Duration,
-  type Instant,
-  instant,
-  latest,
-  seconds,
-} from "../core/time.ts";
+import { after, type Duration, type Instant, instant, latest, seconds } from "../core/time.ts";
 import type { Address } from "../wire/address.ts";
 import { EventQueue } from "./event-queue.ts";
 import { noFigures, type SimFigures } from "./figures.ts";
@@ -193,20 +185,24 @@ class Simulation implements Surroundings {
     for (const flow of this.#flows) checkProgress(this.now, flow, this.#scenario, this.#network);
     for (const host of this.#hosts.values()) {
       checkProbes(host, host.takeProbeCounts());
-      checkCollected(host, (ulids) => this.#idleFor(ulids), this.#collectionBound);
+      checkCollected(host, this.now, (ulids) => this.#lastUse(ulids), this.#lifeBound);
     }
   }
 
-  /** How long no flow has used the ULID pair. */
-  #idleFor(ulids: AddressPair): Duration {
+  /** When a flow used the ULID pair last. */
+  #lastUse(ulids: AddressPair): Instant {
     const flows = this.#flowsByUlids.get(pairKey(ulids)) ?? [];
-    const last = latest(START, ...flows.map(({ silentSince }) => silentSince ?? this.now));
-    return between(last, this.now);
+    return latest(START, ...flows.map(({ silentSince }) => silentSince ?? this.now));
+  }
+
+  /** How long a context may live without use; its traffic is read now and then only. */
+  get #lifeBound(): Duration {
+    return seconds(this.#scenario.contextIdleTimeout + 300);
   }
 
   /**
-   * How long after its last use a context may live: an end that explores revives, once, the
-   * context that the other has just forgotten.
+   * How long after all traffic and failures the last context may live: an end may just have
+   * revived, by an exploration, the one that the other had forgotten.
    */
   get #collectionBound(): Duration {
     return seconds(2 * this.#scenario.contextIdleTimeout + 300);
