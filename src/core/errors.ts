@@ -1,5 +1,6 @@
 import { addressFromBytes, addressToBytes } from "../wire/address.ts";
 import { decodeControl } from "../wire/control.ts";
+import { IPV6_HEADER_LENGTH } from "../wire/ipv6.ts";
 import type {
   ControlMessage,
   ErrorMessage,
@@ -16,7 +17,6 @@ import { CONTROL_PACKET_MAX } from "./rfc5533.ts";
 import type { Shim } from "./shim.ts";
 import type { Instant } from "./time.ts";
 
-const IPV6_HEADER = 40;
 const SHIM6 = 140;
 /** Header of the Error message: up to the pointer. */
 const ERROR_HEADER = 8;
@@ -41,11 +41,11 @@ export function sendError(
   offset: number,
 ): void {
   const packet = invokingPacket(arrival, bytes);
-  const room = CONTROL_PACKET_MAX - IPV6_HEADER - ERROR_HEADER;
+  const room = CONTROL_PACKET_MAX - IPV6_HEADER_LENGTH - ERROR_HEADER;
   const message: ErrorMessage = {
     type: "Error",
     errorCode,
-    pointer: IPV6_HEADER + offset,
+    pointer: IPV6_HEADER_LENGTH + offset,
     packetInError: packet.subarray(0, room),
   };
   shim.counters.add("error-sent");
@@ -109,8 +109,8 @@ export function findRefused(
 
 /** The control message in a quoted packet, as far as it is whole. */
 export function decodeQuoted(packet: Uint8Array): ControlMessage | undefined {
-  if (packet.length < IPV6_HEADER || packet[6] !== SHIM6) return undefined;
-  const decoded = decodeControl(packet.subarray(IPV6_HEADER));
+  if (packet.length < IPV6_HEADER_LENGTH || packet[6] !== SHIM6) return undefined;
+  const decoded = decodeControl(packet.subarray(IPV6_HEADER_LENGTH));
   return decoded.ok ? decoded.value.message : undefined;
 }
 
@@ -119,10 +119,10 @@ export function decodeQuoted(packet: Uint8Array): ControlMessage | undefined {
  * class, is zero.
  */
 function invokingPacket({ local, peer }: AddressPair, bytes: Uint8Array): Uint8Array {
-  const packet = new Uint8Array(IPV6_HEADER + bytes.length);
+  const packet = new Uint8Array(IPV6_HEADER_LENGTH + bytes.length);
   packet.set([0x60, 0, 0, 0, bytes.length >> 8, bytes.length & 0xff, SHIM6, 0]);
   packet.set(addressToBytes(peer), 8);
   packet.set(addressToBytes(local), 24);
-  packet.set(bytes, IPV6_HEADER);
+  packet.set(bytes, IPV6_HEADER_LENGTH);
   return packet;
 }

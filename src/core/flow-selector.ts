@@ -1,3 +1,6 @@
+/** TCP, UDP, DCCP, SCTP and UDP-Lite: they begin with source and destination port. */
+export const PROTOCOLS_WITH_PORTS: readonly number[] = [6, 17, 33, 132, 136];
+
 /** Ports from `first` to `last`, both included. */
 export interface PortRange {
   readonly first: number;
@@ -17,7 +20,7 @@ export interface MarkMatch {
 export interface FlowSelector {
   /** Of the upper layer, behind all extension headers: 0 .. 255. */
   readonly protocol?: number;
-  /** Of protocols that begin with source and destination port: TCP, UDP, UDP-Lite, DCCP, SCTP. */
+  /** Of {@link PROTOCOLS_WITH_PORTS}. */
   readonly localPorts?: PortRange;
   readonly peerPorts?: PortRange;
   /** The upper six bits of the Traffic Class (RFC 2474): 0 .. 63. */

@@ -1,5 +1,6 @@
 import { addressFromBytes } from "../wire/address.ts";
 import { concernsPath } from "../wire/icmp6.ts";
+import { IPV6_HEADER_LENGTH } from "../wire/ipv6.ts";
 import { decodePayloadHeader } from "../wire/payload-header.ts";
 import type { Context } from "./context.ts";
 import type { ContextTable } from "./context-table.ts";
@@ -25,7 +26,6 @@ export function findRefusedI1(bytes: Uint8Array, contexts: ContextTable): Contex
   return samePair(sent, context.exchangePair) ? context : undefined;
 }
 
-const IPV6_HEADER = 40;
 const PAYLOAD_HEADER = 8;
 const SHIM6 = 140;
 
@@ -37,7 +37,7 @@ const SHIM6 = 140;
 export function findUndeliverable(bytes: Uint8Array, contexts: ContextTable): Context | undefined {
   const [type = 0, code = 0] = bytes;
   const packet = bytes.subarray(ICMP_HEADER);
-  if (!concernsPath({ type, code }) || packet.length < IPV6_HEADER + PAYLOAD_HEADER)
+  if (!concernsPath({ type, code }) || packet.length < IPV6_HEADER_LENGTH + PAYLOAD_HEADER)
     return undefined;
   const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
   const context = packet[6] === SHIM6 ? byPeerTag(packet, contexts) : contexts.byUlids(sent, 0);
@@ -45,7 +45,7 @@ export function findUndeliverable(bytes: Uint8Array, contexts: ContextTable): Co
 }
 
 function byPeerTag(packet: Uint8Array, contexts: ContextTable): Context | undefined {
-  const header = decodePayloadHeader(packet.subarray(IPV6_HEADER));
+  const header = decodePayloadHeader(packet.subarray(IPV6_HEADER_LENGTH));
   if (!header.ok) return undefined;
   const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
   return contexts

@@ -2,6 +2,7 @@ import { onesComplementSum } from "./checksum.ts";
 import {
   DESTINATION_OFFSET,
   IPV6_HEADER_LENGTH,
+  MINIMUM_MTU,
   nextHeaderFieldOf,
   type PacketError,
   PROTOCOL_ICMPV6,
@@ -29,7 +30,6 @@ const ICMP_UNRECOGNIZED_NEXT_HEADER = 1;
 /** Types below this are errors (RFC 4443 section 2.1). */
 const FIRST_INFORMATIONAL_TYPE = 128;
 const ICMP_HEADER_LENGTH = 8;
-const MINIMUM_MTU = 1280;
 
 /** An ICMPv6 error message. */
 export interface IcmpError {

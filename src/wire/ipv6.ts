@@ -1,6 +1,8 @@
 import { failure, type Result, success } from "./result.ts";
 
 export const IPV6_HEADER_LENGTH = 40;
+/** Every link carries packets of this many octets, and no ULP goes below (RFC 8200 section 5). */
+export const MINIMUM_MTU = 1280;
 /** Where things are in the IPv6 header (RFC 8200 section 3). */
 const PAYLOAD_LENGTH_OFFSET = 4;
 export const NEXT_HEADER_OFFSET = 6;

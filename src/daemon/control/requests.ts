@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { PROTOCOLS_WITH_PORTS } from "../../core/flow-selector.ts";
 import type { AddressPair } from "../../core/output.ts";
 import { type Duration, seconds } from "../../core/time.ts";
 import { parseAddressPrefix } from "../../wire/prefix.ts";
@@ -47,9 +48,6 @@ const mark = v.pipe(
     "value must have no bit that mask has not, or no packet could have it",
   ),
 );
-
-/** TCP, UDP, DCCP, SCTP and UDP-Lite. */
-const PROTOCOLS_WITH_PORTS = [6, 17, 33, 132, 136];
 
 const selector = v.pipe(
   object({

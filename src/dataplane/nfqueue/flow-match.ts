@@ -1,8 +1,9 @@
-import type { FlowSelector, PortRange } from "../../core/flow-selector.ts";
+import {
+  type FlowSelector,
+  type PortRange,
+  PROTOCOLS_WITH_PORTS,
+} from "../../core/flow-selector.ts";
 import { walkHeaders } from "../../wire/ipv6.ts";
-
-/** TCP, UDP, DCCP, SCTP and UDP-Lite: they begin with source and destination port. */
-const PROTOCOLS_WITH_PORTS: ReadonlySet<number> = new Set([6, 17, 33, 132, 136]);
 
 /** Whether an outbound packet is of the flows that the selector means. */
 export function matchesFlow(selector: FlowSelector, packet: Uint8Array, mark: number): boolean {
@@ -22,7 +23,7 @@ function matchesTransport(selector: FlowSelector, packet: Uint8Array): boolean {
   if (!wantsPorts) return true;
   const { offset, fragment } = found;
   // The ports are in the first fragment only; the ULP's own fragments stay on the default.
-  if (fragment === "later" || !PROTOCOLS_WITH_PORTS.has(found.protocol)) return false;
+  if (fragment === "later" || !PROTOCOLS_WITH_PORTS.includes(found.protocol)) return false;
   if (packet.length < offset + 4) return false;
   return (
     isWithin(localPorts, readPort(packet, offset)) &&

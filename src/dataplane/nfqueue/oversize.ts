@@ -5,6 +5,7 @@ import { buildPacketTooBig } from "../../wire/icmp6.ts";
 import {
   DESTINATION_OFFSET,
   IPV6_HEADER_LENGTH,
+  MINIMUM_MTU,
   NEXT_HEADER_OFFSET,
   PROTOCOL_FRAGMENT,
   SOURCE_OFFSET,
@@ -16,8 +17,6 @@ import type { PlaneCounters } from "./counters.ts";
 import { fragmentPacket } from "./fragmentation.ts";
 
 const PROTOCOL_TCP = 6;
-/** No ULP goes below this (RFC 8200 section 5). */
-const MINIMUM_MTU = 1280;
 
 /** How the plane sends what no verdict can carry. Both may throw what the system says. */
 export interface OversizeSockets {

@@ -12,6 +12,7 @@ import {
 import {
   DESTINATION_OFFSET,
   IPV6_HEADER_LENGTH,
+  MINIMUM_MTU,
   NEXT_HEADER_OFFSET,
   PROTOCOL_FRAGMENT,
   PROTOCOL_ICMPV6,
@@ -28,8 +29,6 @@ import type { Oversize } from "./oversize.ts";
 import { Reassembler } from "./reassembly.ts";
 import { LOCATOR_MARK } from "./ulid-routes.ts";
 
-/** RFC 8200 section 5. */
-const MINIMUM_MTU = 1280;
 const SCRATCH_LENGTH = 65_536 + IPV6_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH;
 
 /** What the rewriter needs of the rest of the plane. */

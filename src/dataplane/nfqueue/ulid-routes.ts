@@ -4,6 +4,7 @@ import type { Egress, RouteLookup } from "../../linux/route-lookup.ts";
 import { L3SHIM_ROUTE_PROTOCOL } from "../../linux/rtnetlink.ts";
 import type { RouteEdit, RuleEdit } from "../../linux/rtnetlink-encode.ts";
 import { SystemError } from "../../linux/system-error.ts";
+import { MINIMUM_MTU } from "../../wire/ipv6.ts";
 import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
 
 /** Our table. Nothing else is in it. */
@@ -17,8 +18,6 @@ const ULID_RULE_PRIORITY = 14_000;
  */
 export const LOCATOR_MARK = 0x0800_0000;
 
-/** RFC 8200 section 5. */
-const MINIMUM_MTU = 1280;
 const HOST_LENGTH = 128;
 
 /**
