@@ -1,6 +1,6 @@
 /**
- * The C library through koffi: the only foreign calls of the project. A typed array passes as a
- * pointer to its octets, without a copy. Structures are laid out by hand for 64-bit little-endian
+ * The C library through koffi: the only foreign calls of the project but for libbpf's (libbpf.ts).
+ * A typed array passes as a pointer to its octets, without a copy. Structures are laid out by hand for 64-bit little-endian
  * Linux, which x86-64 and arm64 share.
  */
 import { endianness } from "node:os";
@@ -30,6 +30,12 @@ const calls = {
   capset: libc.func("int capset(const void *header, const void *data)"),
   fcntl: libc.func("int fcntl(int fd, int command, int argument)"),
   execv: libc.func("int execv(const char *path, const char **argv)"),
+  // Variadic in C; the calling conventions of x86-64 and arm64 pass whole numbers alike.
+  syscall: libc.func("long syscall(long number, int command, void *data, unsigned int length)"),
+  mmap: libc.func("uint64_t mmap(uint64_t at, size_t n, int prot, int flags, int fd, long offset)"),
+  sysconf: libc.func("long sysconf(int name)"),
+  mount: libc.func("int mount(str source, str target, str type, size_t flags, str options)"),
+  vsnprintf: libc.func("int vsnprintf(void *text, size_t size, void *format, void *arguments)"),
 };
 
 export const AF_INET6 = 10;
@@ -48,7 +54,21 @@ const CLONE_NEWNET = 0x40000000;
 const EAGAIN = 11;
 
 const F_SETFD = 2;
+const F_DUPFD_CLOEXEC = 1030;
 const STANDARD_STREAMS = [0, 1, 2];
+
+const SYS_BPF = process.arch === "arm64" ? 280 : 321;
+
+/** _SC_PAGESIZE, in glibc and musl. */
+const SC_PAGESIZE = 30;
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 
 /** _LINUX_CAPABILITY_VERSION_3: sets of 64 bits. */
 const CAPABILITY_VERSION = 0x20080522;
@@ -192,6 +212,89 @@ export function replaceProcess(file: string, argv: readonly string[]): never {
   calls.execv(file, [...argv, null]);
   throw lastError(`execute ${file}`, "execve");
 }
+
+/**
+ * bpf(2).
+ * @param attributes a `union bpf_attr`; all memory that it points to must be held by the caller
+ * @returns its result, or the negative of `errno`
+ */
+export function callBpf(command: number, attributes: Uint8Array): number {
+  const result: number = calls.syscall(SYS_BPF, command, attributes, attributes.length);
+  return result < 0 ? -koffi.errno() : result;
+}
+
+/** A second descriptor of what `fd` is one of; child processes do not inherit it. */
+export function duplicateDescriptor(fd: number): number {
+  const duplicate: number = calls.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (duplicate < 0) throw lastError("duplicate a descriptor", "fcntl");
+  return duplicate;
+}
+
+/** Octets. */
+export function pageSize(): number {
+  return calls.sysconf(SC_PAGESIZE);
+}
+
+/** Memory of a file that this process shares. */
+export interface SharedMemory {
+  /** Where the memory is only for reading, writing to it ends the process (SIGSEGV). */
+  readonly bytes: ArrayBuffer;
+  /** Lets the file go. `bytes` stay readable, as private memory of zeros. Safe to call twice. */
+  close(): void;
+}
+
+/**
+ * Maps a part of a file into memory.
+ * @param offset a multiple of the page size
+ * @param attempt completes "cannot …" in an error
+ * @throws SystemError
+ */
+export function shareMemory(
+  fd: number,
+  offset: number,
+  length: number,
+  access: "read" | "read and write",
+  attempt: string,
+): SharedMemory {
+  const protection = access === "read" ? PROT_READ : PROT_READ | PROT_WRITE;
+  const at = BigInt(calls.mmap(0, length, protection, MAP_SHARED, fd, offset));
+  if (at === MAP_FAILED) throw lastError(attempt, "mmap");
+  let open = true;
+  const close = (): void => {
+    if (!open) return;
+    open = false;
+    // JavaScript cannot take an ArrayBuffer back: memory that is gone would end the process when
+    // somebody looks at it. What takes its place costs addresses only.
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    const placed = BigInt(calls.mmap(at, length, PROT_READ | PROT_WRITE, flags, -1, 0));
+    if (placed === MAP_FAILED) throw lastError(attempt, "mmap");
+  };
+  return { bytes: koffi.view(at, length), close };
+}
+
+/** mount(2) of a file system that needs no device. @throws SystemError */
+export function mountFilesystem(
+  type: string,
+  path: string,
+  flags: number,
+  options: string,
+  attempt: string,
+): void {
+  if (calls.mount(type, path, type, flags, options) < 0) throw lastError(attempt, "mount");
+}
+
+/**
+ * Formats a message as C does, its first 64 KiB at most.
+ * @param format where the format string lies
+ * @param variables where the `va_list` lies: used up by this
+ */
+export function formatMessage(format: unknown, variables: unknown): string {
+  const length: number = calls.vsnprintf(messageText, messageText.length, format, variables);
+  const end = Math.min(Math.max(length, 0), messageText.length - 1);
+  return new TextDecoder().decode(messageText.subarray(0, end));
+}
+
+const messageText = new Uint8Array(65_536);
 
 /** What the system call before this failed with. */
 export function lastError(attempt: string, syscall: string): SystemError {

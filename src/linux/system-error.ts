@@ -29,12 +29,19 @@ export class SystemError extends Error {
 const NEED_CAPABILITIES =
   "run as root, or give the process CAP_NET_ADMIN and CAP_NET_RAW (systemd: AmbientCapabilities=)";
 
+const NEED_BPF_CAPABILITIES =
+  "run as root, or give the process CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+
 /** By error, or by system call and error where that means something else. */
 const REMEDIES: Readonly<Record<string, string>> = {
   EPERM: NEED_CAPABILITIES,
   EACCES: NEED_CAPABILITIES,
   "sendmsg EPERM": "a packet filter of this host refuses it: let IPv6 protocol 140 pass",
   EAFNOSUPPORT: "the kernel lacks this socket family: load its module or enable IPv6",
+  "bpf EPERM": NEED_BPF_CAPABILITIES,
+  "bpf_object__load EPERM": NEED_BPF_CAPABILITIES,
+  "bpf_object__load EACCES": "the kernel's verifier refuses a program",
+  "bpf E2BIG": "the map is full",
   EPROTONOSUPPORT: "the kernel lacks this protocol: load its module (for NFQUEUE: nfnetlink_queue)",
 };
 

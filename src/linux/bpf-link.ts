@@ -1,0 +1,69 @@
+import type { BpfProgram } from "./bpf-program.ts";
+import {
+  BPF_LINK_CREATE,
+  BPF_LINK_DETACH,
+  BpfAttributes,
+  openPin,
+  pinDescriptor,
+} from "./bpf-syscall.ts";
+import { closeDescriptor } from "./libc.ts";
+
+/** From enum bpf_attach_type. */
+const ATTACH_TYPES = { ingress: 46, egress: 47 } as const;
+
+export type Direction = keyof typeof ATTACH_TYPES;
+
+/** A program at its place. It is taken off when nobody holds the link, by descriptor or by pin. */
+export interface BpfLink {
+  readonly fd: number;
+  /** Pins it to a path on a bpffs. @throws SystemError EEXIST */
+  pin(path: string): void;
+  /** Takes the program off at once, whoever else holds the link. */
+  detach(): void;
+  /** Safe to call twice. */
+  close(): void;
+}
+
+/**
+ * Runs a program on a network interface's packets, after those that are there (tcx), in the
+ * network namespace of the calling thread.
+ * @param link interface index
+ * @throws SystemError EINVAL before Linux 6.6, ENODEV without such an interface, EEXIST when the
+ *   same program is there
+ */
+export function attachTcx(program: BpfProgram, link: number, direction: Direction): BpfLink {
+  const fd = new BpfAttributes()
+    .u32(0, program.fd)
+    .u32(4, link)
+    .u32(8, ATTACH_TYPES[direction])
+    .call(BPF_LINK_CREATE, `attach program ${program.name} to the ${direction} of link ${link}`);
+  return new HeldLink(fd);
+}
+
+/** @throws SystemError ENOENT when nothing is pinned there, EINVAL when it is no link */
+export function bpfLinkFromPin(path: string): BpfLink {
+  return new HeldLink(openPin(path, "link"));
+}
+
+class HeldLink implements BpfLink {
+  readonly fd: number;
+  #open = true;
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  pin(path: string): void {
+    pinDescriptor(this.fd, path, "a link");
+  }
+
+  detach(): void {
+    new BpfAttributes().u32(0, this.fd).call(BPF_LINK_DETACH, "take a program off its link");
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeDescriptor(this.fd);
+  }
+}
