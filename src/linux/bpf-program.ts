@@ -8,6 +8,7 @@ import {
   readInfo,
 } from "./bpf-syscall.ts";
 import { closeDescriptor } from "./libc.ts";
+import { SystemError } from "./system-error.ts";
 
 const PROG_INFO_LENGTH = 232;
 const BPF_STATS_RUN_TIME = 0;
@@ -125,6 +126,8 @@ export function setBpfStats(on: boolean): void {
 }
 
 function enableStatistics(): number {
-  const attributes = new BpfAttributes().u32(0, BPF_STATS_RUN_TIME);
-  return attributes.call(BPF_ENABLE_STATS, "switch on the statistics of eBPF programs");
+  const result = new BpfAttributes().u32(0, BPF_STATS_RUN_TIME).tryCall(BPF_ENABLE_STATS);
+  if (result >= 0) return result;
+  const attempt = "switch on the statistics of eBPF programs";
+  throw new SystemError(attempt, "bpf_enable_stats", -result);
 }

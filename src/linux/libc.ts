@@ -29,6 +29,7 @@ const calls = {
   prctl: libc.func("int prctl(int option, size_t a, size_t b, size_t c, size_t d)"),
   capset: libc.func("int capset(const void *header, const void *data)"),
   fcntl: libc.func("int fcntl(int fd, int command, int argument)"),
+  ioctl: libc.func("int ioctl(int fd, unsigned long request, void *argument)"),
   execv: libc.func("int execv(const char *path, const char **argv)"),
   // Variadic in C; the calling conventions of x86-64 and arm64 pass whole numbers alike.
   syscall: libc.func("long syscall(long number, int command, void *data, unsigned int length)"),
@@ -221,6 +222,16 @@ export function replaceProcess(file: string, argv: readonly string[]): never {
 export function callBpf(command: number, attributes: Uint8Array): number {
   const result: number = calls.syscall(SYS_BPF, command, attributes, attributes.length);
   return result < 0 ? -koffi.errno() : result;
+}
+
+/** ioctl(2). All memory that `argument` points to must be held by the caller. @throws SystemError */
+export function controlDevice(
+  fd: number,
+  request: number,
+  argument: Uint8Array,
+  attempt: string,
+): void {
+  if (calls.ioctl(fd, request, argument) < 0) throw lastError(attempt, "ioctl");
 }
 
 /** A second descriptor of what `fd` is one of; child processes do not inherit it. */

@@ -12,17 +12,22 @@ import {
   encodeAddressKey,
   encodeAddressLabel,
   encodeDumpBody,
+  encodeLinkKey,
+  encodeLinkMtu,
   encodeLinkState,
   encodeNeighborKey,
   encodeRoute,
   encodeRule,
+  encodeVethPair,
+  encodeVethSettings,
   type RouteEdit,
   type RuleEdit,
+  type VethPairEdit,
 } from "./rtnetlink-encode.ts";
 import { SystemError } from "./system-error.ts";
 
 /**
- * Changes addresses, routes and rules of the network namespace it was made in. All that it adds
+ * Changes links, addresses, routes and rules of the network namespace it was made in. All that it adds
  * is marked with L3SHIM_ROUTE_PROTOCOL; of routes and rules it deletes only what is so marked.
  * Each method has taken effect when it returns, and throws SystemError: EPERM without
  * CAP_NET_ADMIN, and the codes that are named with it.
@@ -124,6 +129,37 @@ export class RouteEditor {
   setLinkUp(index: number, up: boolean): void {
     const attempt = ["switch", up ? "on" : "off", "link", String(index)];
     this.#change(rt.RTM_NEWLINK, 0, encodeLinkState(index, up), attempt);
+  }
+
+  /** @throws SystemError ENODEV when there is no such link, EINVAL when it cannot have this MTU */
+  setLinkMtu(index: number, mtu: number): void {
+    const attempt = ["set the MTU of link", String(index), "to", String(mtu)];
+    this.#change(rt.RTM_NEWLINK, 0, encodeLinkMtu(index, mtu), attempt);
+  }
+
+  /**
+   * Adds two links that are each other's cable, marked as ours and switched off.
+   * @throws SystemError EEXIST when there is a link of either name
+   */
+  addVethPair(edit: VethPairEdit): void {
+    const attempt = ["add veth pair", edit.name, edit.peerName];
+    this.#change(rt.RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, encodeVethPair(edit), attempt);
+    try {
+      for (const name of [edit.name, edit.peerName]) {
+        this.#change(rt.RTM_NEWLINK, 0, encodeVethSettings(name, edit), attempt);
+      }
+    } catch (error) {
+      this.#change(rt.RTM_DELLINK, 0, encodeLinkKey(edit.name), ["delete link", edit.name]);
+      throw error;
+    }
+  }
+
+  /**
+   * Deletes a link, and of a veth pair both.
+   * @throws SystemError ENODEV when there is no such link, EOPNOTSUPP when it is hardware
+   */
+  deleteLink(index: number): void {
+    this.#change(rt.RTM_DELLINK, 0, encodeLinkKey(index), ["delete link", String(index)]);
   }
 
   /**

@@ -17,7 +17,6 @@ const ADDRESS_BITS = 128;
 const EIO = 5;
 
 /** From linux/if_link.h and ipv6.h: the IPv6 settings of a link, one 32-bit number each. */
-const IFLA_AF_SPEC = 26;
 const IFLA_INET6_CONF = 2;
 const DEVCONF_MTU6 = 2;
 
@@ -68,7 +67,7 @@ export class RouteLookup {
     viewOf(header).setInt32(4, link, true);
     const answer = this.#ask(rt.RTM_GETLINK, header, attempt);
     const attributes = decodeAttributes(answer.body, rt.IFINFOMSG_LENGTH);
-    const families = attributes.get(IFLA_AF_SPEC);
+    const families = attributes.get(rt.IFLA_AF_SPEC);
     const inet6 = families && decodeAttributes(families).get(AF_INET6);
     const settings = inet6 && decodeAttributes(inet6).get(IFLA_INET6_CONF);
     const own = attributes.get(rt.IFLA_MTU);

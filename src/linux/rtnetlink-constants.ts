@@ -38,6 +38,7 @@ export const FIB_RULE_INVERT = 0x2;
 export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_RUNNING = 0x40;
+export const IFF_NOARP = 0x80;
 export const IFF_LOWER_UP = 0x10000;
 
 export const IFLA_IFNAME = 3;
@@ -45,6 +46,15 @@ export const IFLA_MTU = 4;
 export const IFLA_MASTER = 10;
 export const IFLA_LINKINFO = 18;
 export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
+export const VETH_INFO_PEER = 1;
+export const IFLA_IFALIAS = 20;
+export const IFLA_AF_SPEC = 26;
+export const IFLA_INET6_ADDR_GEN_MODE = 8;
+export const IFLA_GROUP = 27;
+
+/** Makes no link-local address, nor any from router advertisements. */
+export const IN6_ADDR_GEN_MODE_NONE = 1;
 
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;

@@ -75,6 +75,8 @@ export function decodeLink({ body }: NetlinkMessage): Link | undefined {
     mtu,
     master: u32(attributes, rt.IFLA_MASTER),
     kind: decodeKind(attributes.get(rt.IFLA_LINKINFO)),
+    alias: text(attributes, rt.IFLA_IFALIAS),
+    group: u32(attributes, rt.IFLA_GROUP) ?? 0,
   };
 }
 

@@ -4,6 +4,8 @@ import { BodyWriter, viewOf } from "./netlink.ts";
 import {
   type AddressLabel,
   type InterfaceAddress,
+  L3SHIM_LINK_ALIAS,
+  L3SHIM_LINK_GROUP,
   L3SHIM_ROUTE_PROTOCOL,
   type Prefix,
 } from "./rtnetlink.ts";
@@ -52,6 +54,19 @@ export interface RuleEdit {
   readonly withoutMark?: number;
 }
 
+/** Two links, each the other's cable; marked as ours. */
+export interface VethPairEdit {
+  readonly name: string;
+  readonly peerName: string;
+  /** Octets. */
+  readonly mtu: number;
+  readonly peerMtu: number;
+  /** Neither end asks for neighbors' link-layer addresses. */
+  readonly noArp: boolean;
+  /** "none": the kernel gives neither end any address. "eui64": a link-local one, as usual. */
+  readonly addressGeneration: "none" | "eui64";
+}
+
 /** An RTM_GET* body for a dump of one family. @param length octets of the family's header */
 export function encodeDumpBody(length: number, family = AF_INET6): Uint8Array {
   const header = new Uint8Array(length);
@@ -66,6 +81,43 @@ export function encodeLinkState(index: number, up: boolean): Uint8Array {
   view.setUint32(8, up ? rt.IFF_UP : 0, true);
   view.setUint32(12, rt.IFF_UP, true);
   return header;
+}
+
+export function encodeVethPair(edit: VethPairEdit): Uint8Array {
+  const peer = vethEnd(edit.peerName, edit.peerMtu, edit.noArp);
+  const data = new BodyWriter(EMPTY).nested(rt.VETH_INFO_PEER, peer);
+  const info = new BodyWriter(EMPTY).text(rt.IFLA_INFO_KIND, "veth");
+  return vethEnd(edit.name, edit.mtu, edit.noArp)
+    .nested(rt.IFLA_LINKINFO, info.nested(rt.IFLA_INFO_DATA, data))
+    .finish();
+}
+
+/** What the kernel does not take when it makes a link. */
+export function encodeVethSettings(
+  name: string,
+  { addressGeneration }: Pick<VethPairEdit, "addressGeneration">,
+): Uint8Array {
+  const mode = addressGeneration === "none" ? rt.IN6_ADDR_GEN_MODE_NONE : 0;
+  const inet6 = new BodyWriter(EMPTY).u8(rt.IFLA_INET6_ADDR_GEN_MODE, mode);
+  return new BodyWriter(new Uint8Array(rt.IFINFOMSG_LENGTH))
+    .text(rt.IFLA_IFNAME, name)
+    .text(rt.IFLA_IFALIAS, L3SHIM_LINK_ALIAS)
+    .nested(rt.IFLA_AF_SPEC, new BodyWriter(EMPTY).nested(AF_INET6, inet6))
+    .finish();
+}
+
+/** @param index interface index, or the interface's name */
+export function encodeLinkKey(index: number | string): Uint8Array {
+  const header = new Uint8Array(rt.IFINFOMSG_LENGTH);
+  if (typeof index === "string") {
+    return new BodyWriter(header).text(rt.IFLA_IFNAME, index).finish();
+  }
+  viewOf(header).setInt32(4, index, true);
+  return header;
+}
+
+export function encodeLinkMtu(index: number, mtu: number): Uint8Array {
+  return new BodyWriter(encodeLinkKey(index)).u32(rt.IFLA_MTU, mtu).finish();
 }
 
 export function encodeAddress(edit: AddressEdit): Uint8Array {
@@ -149,6 +201,16 @@ export function encodeAddressLabel({ prefix, label }: AddressLabel): Uint8Array 
 }
 
 const EMPTY = new Uint8Array(0);
+
+function vethEnd(name: string, mtu: number, noArp: boolean): BodyWriter {
+  const header = new Uint8Array(rt.IFINFOMSG_LENGTH);
+  viewOf(header).setUint32(8, noArp ? rt.IFF_NOARP : 0, true);
+  viewOf(header).setUint32(12, rt.IFF_NOARP, true);
+  return new BodyWriter(header)
+    .text(rt.IFLA_IFNAME, name)
+    .u32(rt.IFLA_MTU, mtu)
+    .u32(rt.IFLA_GROUP, L3SHIM_LINK_GROUP);
+}
 
 function addressBody(key: Pick<InterfaceAddress, "address" | "prefixLength" | "link">): BodyWriter {
   const header = new Uint8Array(rt.IFADDRMSG_LENGTH);

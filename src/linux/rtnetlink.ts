@@ -5,6 +5,13 @@ import type { Address } from "../wire/address.ts";
 /** The protocol number that marks routes, rules and addresses as ours, like Shim6's own (140). */
 export const L3SHIM_ROUTE_PROTOCOL = 140;
 
+/**
+ * What marks links as ours: the alias, for people; the group, with the same number as above, from
+ * the moment on that the kernel makes the link.
+ */
+export const L3SHIM_LINK_ALIAS = "l3shim";
+export const L3SHIM_LINK_GROUP = 140;
+
 /** RT_TABLE_MAIN. */
 export const MAIN_TABLE = 254;
 
@@ -25,6 +32,16 @@ export interface Link {
   readonly master: number | undefined;
   /** The driver's kind, e.g. "veth", "vlan"; `undefined` for hardware. */
   readonly kind: string | undefined;
+  /** What somebody wrote down about it (IFLA_IFALIAS). */
+  readonly alias: string | undefined;
+  /** A number for settings of many links at once; 0 where nobody set one. */
+  readonly group: number;
+}
+
+/** Whether it was made by this daemon or an earlier one. */
+export function isOurLink(link: Link): boolean {
+  const isMarked = link.alias === L3SHIM_LINK_ALIAS || link.group === L3SHIM_LINK_GROUP;
+  return isMarked && link.kind === "veth";
 }
 
 export type AddressScope = "global" | "site" | "link" | "host" | "nowhere";

@@ -29,8 +29,7 @@ export class SystemError extends Error {
 const NEED_CAPABILITIES =
   "run as root, or give the process CAP_NET_ADMIN and CAP_NET_RAW (systemd: AmbientCapabilities=)";
 
-const NEED_BPF_CAPABILITIES =
-  "run as root, or give the process CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+const NEED_BPF_CAPABILITIES = "run as root, or give the process CAP_BPF and CAP_NET_ADMIN";
 
 /** By error, or by system call and error where that means something else. */
 const REMEDIES: Readonly<Record<string, string>> = {
@@ -41,6 +40,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   "bpf EPERM": NEED_BPF_CAPABILITIES,
   "bpf_object__load EPERM": NEED_BPF_CAPABILITIES,
   "bpf_object__load EACCES": "the kernel's verifier refuses a program",
+  "bpf_enable_stats EPERM": "run as root: it takes CAP_SYS_ADMIN",
+  "mount EPERM": "run as root: it takes CAP_SYS_ADMIN",
   "bpf E2BIG": "the map is full",
   EPROTONOSUPPORT: "the kernel lacks this protocol: load its module (for NFQUEUE: nfnetlink_queue)",
 };

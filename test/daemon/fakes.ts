@@ -37,6 +37,8 @@ export function linkOf(index: number, changes: Partial<Link> = {}): Link {
     loopback: false,
     mtu: 1500,
     master: undefined,
+    alias: undefined,
+    group: 0,
     kind: undefined,
     ...changes,
   };

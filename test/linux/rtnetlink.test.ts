@@ -216,6 +216,8 @@ describe("links", () => {
       mtu: 1500,
       master: undefined,
       kind: undefined,
+      alias: undefined,
+      group: 0,
     });
     expect(decode(IFF_LOWER_UP)).toMatchObject({ up: false, carrier: true, running: false });
     expect(decode(0x40)).toMatchObject({ up: false, carrier: false, running: true });
