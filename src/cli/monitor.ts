@@ -45,6 +45,7 @@ function pad(value: number, digits: number): string {
 function formatDetails(event: MonitorEvent): string {
   switch (event.event) {
     case "established":
+    case "restored":
       return (
         `${event.localUlid} > ${event.peerUlid}, peer's tag ${event.peerTag}` +
         (event.forkedInstance === 0 ? "" : ", a fork")

@@ -81,6 +81,8 @@ export class Context {
   holdUntil: Instant | undefined;
   /** The data plane knows the context. */
   installed = false;
+  /** Its place among all that the data plane was told of. */
+  order = 0;
 
   establishedAt: Instant | undefined;
   lastSwitchAt: Instant | undefined;

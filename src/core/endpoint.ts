@@ -22,7 +22,9 @@ import { sameOffer } from "./locator-set.ts";
 import { LocatorUpdates } from "./locator-updates.ts";
 import { findForeignCriticalOption } from "./options-allowed.ts";
 import type { AddressPair, Deadline, Output } from "./output.ts";
+import { type RefusedState, Restoration } from "./restoration.ts";
 import { ERROR_CRITICAL_OPTION, ERROR_UNKNOWN_TYPE } from "./rfc5533.ts";
+import { type SavedContext, saveContext } from "./saved-context.ts";
 import { Shim } from "./shim.ts";
 import { between, type Duration, type Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
@@ -68,6 +70,16 @@ export class Endpoint {
   context(tag: ContextTag): ContextView | undefined {
     const context = this.#shim.contexts.byTag(tag);
     return context === undefined ? undefined : viewContext(context, this.#shim);
+  }
+
+  /**
+   * The context for a later run to {@link restore}: plain data that JSON keeps. `undefined` where
+   * there is nothing to keep, as long as it is not established. The output "save-context" says
+   * when it has changed.
+   */
+  snapshot(tag: ContextTag): SavedContext | undefined {
+    const context = this.#shim.contexts.byTag(tag);
+    return context && saveContext(context);
   }
 
   /** A Shim6 control message has come in; `bytes` from the Shim6 header to the packet's end. */
@@ -173,6 +185,17 @@ export class Endpoint {
     }
   }
 
+  /**
+   * Takes contexts over from an earlier run, whose data plane may still carry their packets. To
+   * be called once the host's locators are known, and before anything else is handled: a peer's
+   * message would find its context forgotten.
+   * @param states what `snapshot` gave; the monotonic clock must have gone on since then
+   * @returns those that could not be taken over, and why
+   */
+  restore(now: Instant, states: readonly unknown[]): RefusedState[] {
+    return new Restoration(this.#shim, this.#updates).run(now, states);
+  }
+
   /** Establishes a context for the pair now. False when there is one already, or a hold-down. */
   open(now: Instant, ulids: AddressPair): boolean {
     if (!this.#shim.isOperational(ulids.local)) {
@@ -223,6 +246,7 @@ export class Endpoint {
     if (forked === undefined) return undefined;
     forked.selector = selector;
     forked.preferred = preferred;
+    this.#shim.noteChange(forked);
     forked.reachability?.start();
     return forked.tag;
   }
@@ -237,6 +261,7 @@ export class Endpoint {
     if (context?.state !== "ESTABLISHED") return false;
     if (pair !== undefined && !context.hasPair(pair)) return false;
     context.preferred = pair;
+    this.#shim.noteChange(context);
     context.reachability?.seekPreferred();
     return true;
   }

@@ -317,6 +317,7 @@ export class Handshake {
     context.peer = peer.set;
     context.keepaliveTimeout = peer.keepaliveTimeout;
     context.allowance.heard(peer.octets);
+    this.#shim.noteChange(context);
     this.#resolveConfusion(now, context, peer.tag);
     if (context.state !== "ESTABLISHED") return;
     context.endExchange();

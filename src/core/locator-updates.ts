@@ -4,6 +4,7 @@ import type {
   UpdateAcknowledgement,
   UpdateRequest,
 } from "../wire/message.ts";
+import type { ContextTag } from "../wire/tag.ts";
 import type { LocalLocator } from "./config.ts";
 import type { Context } from "./context.ts";
 import { type Received, refuseLocators } from "./errors.ts";
@@ -66,6 +67,7 @@ export class LocatorUpdates {
     // Trying again would bring the same answer: the old set stays.
     this.#shim.counters.add("update-refused");
     context.update = undefined;
+    this.#shim.noteChange(context);
   }
 
   /** The retransmission deadline has come; there is no end to it but the context's. */
@@ -78,6 +80,17 @@ export class LocatorUpdates {
     if (context.update === undefined) return;
     const nonce = this.#shim.random.uint32();
     context.update = { ...context.update, nonce, sent: 0, retransmitAt: now };
+    this.#shim.noteChange(context);
+  }
+
+  /**
+   * The context comes from an earlier run: what has changed since then is told, and what the
+   * peer had not acknowledged is told again.
+   */
+  takeUp(now: Instant, context: Context): void {
+    const before = context.update;
+    this.handleLocalChange(now, context);
+    if (context.update === before) this.handleTimeout(now, context);
   }
 
   /** Another pair carries packets now: what waits needn't wait longer. */
@@ -99,6 +112,7 @@ export class LocatorUpdates {
     context.requestsTaken = [message.requestNonce, ...context.requestsTaken].slice(0, REQUESTS_MAX);
     const timeout = keepaliveTimeoutIn(message.options);
     if (timeout !== undefined) context.keepaliveTimeout = timeout;
+    this.#shim.noteChange(context);
     this.#acknowledge(context, message, received);
     if (context.peerTag === undefined) return;
     context.reachability?.handleLocatorsChanged(now);
@@ -130,6 +144,7 @@ export class LocatorUpdates {
     context.generation = update.generation;
     context.sendTimeout = update.sendTimeout;
     context.update = undefined;
+    this.#shim.noteChange(context);
     context.reachability?.handleControlTraffic("in");
     context.reachability?.handleLocatorsChanged(now);
   }
@@ -155,6 +170,7 @@ export class LocatorUpdates {
     if (isTold(fitted.offer)) return;
     const { options } = fitted.message;
     const request = { nonce, offer: fitted.offer, generation, sendTimeout, options };
+    this.#shim.noteChange(context);
     this.#send(now, context, { ...request, sent: 0, retransmitAt: now });
   }
 
@@ -177,15 +193,17 @@ export class LocatorUpdates {
     const timeout = scale(nominal, this.#shim.random.between(0.5, 1.5));
     context.update = { ...update, sent, retransmitAt: after(now, timeout) };
     if (context.peerTag === undefined) return;
-    const message: UpdateRequest = {
-      type: "UpdateRequest",
-      receiverContextTag: context.peerTag,
-      requestNonce: update.nonce,
-      options: update.options,
-    };
+    const message = updateRequest(context.peerTag, update);
     this.#shim.send(context.locators, message, context.tag);
     context.reachability?.handleControlTraffic("out");
   }
+}
+
+export function updateRequest(
+  receiverContextTag: ContextTag,
+  { nonce, options }: Pick<PendingUpdate, "nonce" | "options">,
+): UpdateRequest {
+  return { type: "UpdateRequest", receiverContextTag, requestNonce: nonce, options };
 }
 
 /**

@@ -60,6 +60,11 @@ export type Output =
     }
   /** The ULID pair may cross the trigger anew: count it from zero. */
   | { readonly type: "arm-trigger"; readonly ulids: AddressPair }
+  /**
+   * What `Endpoint.snapshot` gives for this context has changed, or it gives nothing any more.
+   * Probes, keepalives and payload change nothing of it.
+   */
+  | { readonly type: "save-context"; readonly tag: ContextTag }
   | { readonly type: "event"; readonly event: ContextEvent };
 
 export interface Mapping {
@@ -76,7 +81,9 @@ export type ExplorationCause =
   | "local-locator-lost"
   | "peer-locator-lost"
   | "icmp-error"
-  | "command";
+  | "command"
+  /** The daemon's earlier run was exploring when it ended. */
+  | "restart";
 
 /** Why an attempt to establish a context ended (RFC 5533 sections 7.8 and 7.13 to 7.16). */
 export type FailureCause = "no-answer" | "no-support" | "rejected";
@@ -98,6 +105,8 @@ export type ContextEvent = {
   readonly ulids: AddressPair;
 } & (
   | { readonly event: "established"; readonly locators: AddressPair; readonly peerTag: ContextTag }
+  /** Taken over from an earlier run of the daemon. */
+  | { readonly event: "restored"; readonly locators: AddressPair; readonly peerTag: ContextTag }
   | { readonly event: "failed"; readonly cause: FailureCause; readonly holdUntil: Instant }
   | { readonly event: "exploring"; readonly cause: ExplorationCause }
   | { readonly event: "inboundok" }

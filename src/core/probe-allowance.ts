@@ -1,5 +1,13 @@
 import type { TrafficSnapshot } from "./traffic.ts";
 
+type PayloadIn = Pick<TrafficSnapshot, "packetsIn" | "bytesIn">;
+
+/** Below 0 for a context whose payload record has gone on without us. */
+interface Allowance {
+  readonly packets: number;
+  readonly octets: number;
+}
+
 /**
  * How much a context may send to locators at which the peer has not answered, for the sake of
  * what the peer says: as many packets and octets as came from the peer, control and payload.
@@ -18,11 +26,27 @@ export class ProbeAllowance {
     this.#octetsHeard += octets;
   }
 
+  /** What may still leave. */
+  left({ packetsIn, bytesIn }: PayloadIn): Allowance {
+    return {
+      packets: this.#packetsHeard + packetsIn - this.#packetsSpent,
+      octets: this.#octetsHeard + bytesIn - this.#octetsSpent,
+    };
+  }
+
+  /**
+   * After a restart: what was left when the context was saved, and what has been heard since
+   * this one began. Payload that has come in between may have been spent already.
+   */
+  takeUp({ packets, octets }: Allowance, { packetsIn, bytesIn }: PayloadIn): void {
+    this.#packetsHeard += packets - packetsIn;
+    this.#octetsHeard += octets - bytesIn;
+  }
+
   /** False when less has come than would have left with this packet. */
-  take(octets: number, { packetsIn, bytesIn }: TrafficSnapshot): boolean {
-    const packets = this.#packetsHeard + packetsIn - this.#packetsSpent;
-    const left = this.#octetsHeard + bytesIn - this.#octetsSpent;
-    if (packets < 1 || left < octets) return false;
+  take(octets: number, payload: PayloadIn): boolean {
+    const left = this.left(payload);
+    if (left.packets < 1 || left.octets < octets) return false;
     this.#packetsSpent += 1;
     this.#octetsSpent += octets;
     return true;

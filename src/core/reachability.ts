@@ -4,9 +4,10 @@ import { SUSPICION_INTERVAL } from "./defaults.ts";
 import { Exploration } from "./exploration.ts";
 import { packetLength } from "./message-size.ts";
 import { type AddressPair, type Deadline, type ExplorationCause, samePair } from "./output.ts";
-import { choosePair, type Draw, moveFirst, orderPairs, type PairCandidate } from "./pair-order.ts";
+import { PairChoice } from "./pair-choice.ts";
 import { REAP, type ReapEvent } from "./reap.ts";
 import { type ReapCheck, type ReapSpans, ReapTimers } from "./reap-timers.ts";
+import type { ReapPast } from "./saved-context.ts";
 import type { Shim } from "./shim.ts";
 import { between, type Duration, type Instant, latest, scale } from "./time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "./traffic.ts";
@@ -46,6 +47,7 @@ const PROBE_STATES: Readonly<Record<ReapState, ProbeState>> = {
 export class Reachability {
   readonly #shim: Shim;
   readonly #context: Context;
+  readonly #choice: PairChoice;
   readonly #timers = new ReapTimers();
   readonly #exploration = new Exploration();
   readonly #occurrences: Occurrence[] = [];
@@ -59,6 +61,8 @@ export class Reachability {
   #initiative = false;
   /** ICMPv6 errors are kept from the ULP. */
   #withholding = false;
+  /** What an earlier run left, until the first traffic is at hand. */
+  #past: ReapPast | undefined;
 
   probesSent = 0;
   probesReceived = 0;
@@ -68,6 +72,7 @@ export class Reachability {
   constructor(now: Instant, shim: Shim, context: Context) {
     this.#shim = shim;
     this.#context = context;
+    this.#choice = new PairChoice(shim, context);
     this.#heardAt = now;
     this.#requestTraffic();
   }
@@ -78,6 +83,41 @@ export class Reachability {
     if (forkedInstance !== 0 || !samePair(locators, ulids)) this.applyMapping();
     this.#applyErrorPolicy();
     this.seekPreferred();
+  }
+
+  /**
+   * Goes on where an earlier run of the daemon ended. The data plane is told again what it may
+   * know already, in case that run ended half-way. An exploration begins anew: which probes were
+   * sent, nobody knows any more.
+   */
+  takeUp(past: ReapPast): void {
+    this.#past = past;
+    this.#heardAt = past.heardAt;
+    this.#watch(false);
+    this.#withhold(this.#hasChoice);
+    this.applyMapping();
+    if (past.outage !== null) {
+      this.#initiative = past.outage.initiative;
+      this.#outage = { ...past.outage, probesSent: 0, probesReceived: 0 };
+      this.explore("restart");
+    }
+    if (!this.#shim.isOperational(this.#context.locators.local)) this.explore("local-locator-lost");
+  }
+
+  /** For {@link takeUp} in another run. */
+  get past(): ReapPast {
+    if (this.#past !== undefined) return this.#past;
+    const { allowance } = this.#context;
+    const outage = this.#outage && {
+      lastHeard: this.#outage.lastHeard,
+      startedAt: this.#outage.startedAt,
+      initiative: this.#initiative,
+    };
+    return {
+      heardAt: this.#heardAt,
+      outage: outage ?? null,
+      allowance: allowance.left(this.#traffic ?? { packetsIn: 0, bytesIn: 0 }),
+    };
   }
 
   /** Explores when another pair than the current one is preferred. */
@@ -133,12 +173,14 @@ export class Reachability {
   handleLocatorsChanged(now: Instant): void {
     this.#applyErrorPolicy();
     if (this.#state !== "Operational") {
-      this.#exploration.restart(this.#orderedPairs());
+      this.#exploration.restart(this.#choice.ordered());
       this.#exploration.hasten(now);
       return;
     }
     const { local, peer } = this.#context.locators;
-    const usable = this.#peers.some(({ address, broken }) => address === peer && !broken);
+    const usable = this.#context.peerLocators.some(
+      ({ address, broken }) => address === peer && !broken,
+    );
     if (!this.#shim.isOperational(local)) this.explore("local-locator-lost");
     else if (!usable) this.explore("peer-locator-lost");
   }
@@ -166,6 +208,11 @@ export class Reachability {
   /** The answer to "read-traffic": handles what was queued, then whatever is due. */
   handleTraffic(now: Instant, traffic: TrafficSnapshot): void {
     this.#traffic = traffic;
+    if (this.#past !== undefined) {
+      this.#context.allowance.takeUp(this.#past.allowance, traffic);
+      this.#timers.takeUp(now, this.#state, traffic, this.#spans);
+      this.#past = undefined;
+    }
     for (const occurrence of this.#occurrences.splice(0)) this.#process(now, occurrence);
     this.#runTimers(now);
     const probeAt = this.#exploration.nextProbe;
@@ -234,6 +281,9 @@ export class Reachability {
     if (this.#isOwnCause(occurrence.cause)) this.#initiative = true;
     if (before === this.#state) return;
     if (before === "Operational") this.#beginOutage(now, occurrence.cause);
+    if (before === "Operational" || this.#state === "Operational") {
+      this.#shim.noteChange(this.#context);
+    }
     if (before === "Exploring") this.#watch(false);
     if (this.#state === "Exploring") {
       this.#watch(true);
@@ -242,7 +292,7 @@ export class Reachability {
       this.#shim.report(now, this.#context, { event: "exploring", cause });
     }
     if (this.#state === "InboundOk") {
-      if (before === "Exploring") this.#exploration.restart(this.#orderedPairs());
+      if (before === "Exploring") this.#exploration.restart(this.#choice.ordered());
       this.#shim.report(now, this.#context, { event: "inboundok" });
     }
   }
@@ -253,13 +303,14 @@ export class Reachability {
 
   #beginOutage(now: Instant, cause: ExplorationCause | undefined): void {
     const lastIn = this.#traffic?.lastIn;
-    this.#outage = {
+    // One that an earlier run began is there already.
+    this.#outage ??= {
       lastHeard: lastIn !== undefined && lastIn > this.#heardAt ? lastIn : this.#heardAt,
       startedAt: now,
       probesSent: this.probesSent,
       probesReceived: this.probesReceived,
     };
-    const pairs = this.#orderedPairs();
+    const pairs = this.#choice.ordered();
     this.#exploration.begin(cause === "icmp-error" ? pairs.toReversed() : pairs);
   }
 
@@ -294,12 +345,19 @@ export class Reachability {
     const confirmed = this.#exploration
       .confirmedBy(probe.message.receivedProbes)
       .filter((pair) => this.#context.hasPair(pair));
-    for (const { peer } of confirmed) this.#context.reachable.add(peer);
+    this.#noteReachable(confirmed);
     if (event === "probe-exploring") return;
-    const { locators, preferred } = this.#context;
-    const wanted = preferred === undefined ? [locators] : [preferred, locators];
-    const chosen = choosePair(confirmed, wanted, this.#locals, this.#peers, this.#draw);
-    if (chosen !== undefined && !samePair(chosen, locators)) this.#switchTo(now, chosen);
+    const chosen = this.#choice.best(confirmed);
+    if (chosen !== undefined && !samePair(chosen, this.#context.locators)) {
+      this.#switchTo(now, chosen);
+    }
+  }
+
+  #noteReachable(confirmed: readonly AddressPair[]): void {
+    const { reachable } = this.#context;
+    const before = reachable.size;
+    for (const { peer } of confirmed) reachable.add(peer);
+    if (reachable.size > before) this.#shim.noteChange(this.#context);
   }
 
   /** The peer's tag has changed; what was current stays so unless it was in doubt. */
@@ -317,6 +375,7 @@ export class Reachability {
     context.locators = to;
     context.switches += 1;
     context.lastSwitchAt = now;
+    this.#shim.noteChange(context);
     this.applyMapping();
     this.#shim.report(now, context, { event: "switched", from, to });
   }
@@ -341,11 +400,17 @@ export class Reachability {
     }
   }
 
-  /** Without another pair the shim can do nothing about an error: then it is the ULP's. */
   #applyErrorPolicy(): void {
+    if (this.#hasChoice !== this.#withholding) this.#withhold(this.#hasChoice);
+  }
+
+  /** Without another pair the shim can do nothing about an error: then it is the ULP's. */
+  get #hasChoice(): boolean {
     const { config } = this.#shim;
-    const on = config.deliverAllIcmp !== true && this.#locals.length * this.#peers.length > 1;
-    if (on === this.#withholding) return;
+    return config.deliverAllIcmp !== true && this.#choice.size > 1;
+  }
+
+  #withhold(on: boolean): void {
     this.#withholding = on;
     this.#shim.emit({ type: "withhold-errors", tag: this.#context.tag, on });
   }
@@ -399,30 +464,6 @@ export class Reachability {
     this.keepalivesSent += 1;
     const message: Keepalive = { type: "Keepalive", receiverContextTag: peerTag, options: [] };
     this.#shim.send(locators, message, tag);
-  }
-
-  /** Locators of ours that the peer knows and that work at this moment. */
-  get #locals(): PairCandidate[] {
-    return this.#context.offer
-      .filter(({ address }) => this.#shim.isOperational(address))
-      .map(({ address, preference, weight = 0, transient = false }) => {
-        return { address, preference, weight, transient, broken: false };
-      });
-  }
-
-  get #draw(): Draw {
-    return () => this.#shim.random.between(0, 1);
-  }
-
-  get #peers(): readonly PairCandidate[] {
-    return this.#context.peerLocators;
-  }
-
-  #orderedPairs(): AddressPair[] {
-    const { locators, preferred } = this.#context;
-    const pairs = orderPairs(this.#locals, this.#peers, locators, this.#draw);
-    if (preferred === undefined || samePair(preferred, locators)) return pairs;
-    return moveFirst(pairs, preferred);
   }
 
   /** When the context was last of use, as far as the last reading tells. */

@@ -1,6 +1,6 @@
 import { KEEPALIVES_PER_TIMEOUT } from "./defaults.ts";
 import type { TimerAction } from "./reap.ts";
-import { after, type Duration, earliest, type Instant, scale } from "./time.ts";
+import { after, between, type Duration, earliest, type Instant, latest, scale } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
 import type { ReapState } from "./view.ts";
 
@@ -24,6 +24,8 @@ export class ReapTimers {
   /** The start of the keepalive run that `#keepalivesSent` counts. */
   #keepaliveRun: Instant | undefined;
   #keepalivesSent = 0;
+  /** The Send Timer counts from here at the earliest. */
+  #sendFloor: Instant | undefined;
 
   /**
    * Carries out the table's action on the Send Timer.
@@ -45,11 +47,26 @@ export class ReapTimers {
     return true;
   }
 
+  /**
+   * The traffic is of a time when nobody handled control messages. Keepalives of the peer's may
+   * have been missed: it gets half a Send Timeout for the next one. Keepalives of ours that
+   * were due count as sent, but for the last.
+   */
+  takeUp(now: Instant, state: ReapState, traffic: TrafficSnapshot, spans: ReapSpans): void {
+    this.#sendFloor = after(now, scale(spans.sendTimeout, -0.5));
+    const start = this.keepaliveStart(state, traffic);
+    if (start === undefined) return;
+    const due = Math.floor(between(start, now) / keepaliveInterval(spans));
+    this.#keepaliveRun = start;
+    this.#keepalivesSent = Math.min(Math.max(0, due - 1), KEEPALIVES_PER_TIMEOUT - 1);
+  }
+
   /** When the Send Timer started; `undefined` while it doesn't run. */
   sendStart(state: ReapState, traffic: TrafficSnapshot): Instant | undefined {
     if (state === "Exploring") return undefined;
     if (!isAfter(this.#sendStarted, traffic.lastIn)) this.#sendStarted = undefined;
-    return earliest(this.#sendStarted, traffic.firstUnansweredOut);
+    const start = earliest(this.#sendStarted, traffic.firstUnansweredOut);
+    return start && latest(start, this.#sendFloor);
   }
 
   /** When the Keepalive Timer started; `undefined` while it doesn't run. */

@@ -49,6 +49,7 @@ export class Shim {
   /** First generations of the lists that were offered. */
   readonly #generations = new BoundedMap<number>(CACHED_PROOFS);
   readonly #outputs: Output[] = [];
+  #nextOrder = 0;
   #taken = 0;
 
   constructor(config: EndpointConfig) {
@@ -93,6 +94,11 @@ export class Shim {
     this.emit({ type: "event", event: { at: now, tag, ulids, ...details } });
   }
 
+  /** What `saveContext` gives for the context has changed, or it gives nothing any more. */
+  noteChange({ tag }: Context): void {
+    this.emit({ type: "save-context", tag });
+  }
+
   /**
    * Random for each list, and the same for all contexts that begin with it, so that one
    * signature serves them all.
@@ -111,10 +117,15 @@ export class Shim {
     return this.localLocators.some((locator) => locator.address === address && locator.operational);
   }
 
-  /** Makes the data plane know the context's tag. */
-  install(context: Context): void {
+  /**
+   * Makes the data plane know the context's tag.
+   * @param order of one that an earlier run told it of; else it comes last
+   */
+  install(context: Context, order = this.#nextOrder): void {
     if (context.installed) return;
     context.installed = true;
+    context.order = order;
+    this.#nextOrder = Math.max(this.#nextOrder, order + 1);
     const { tag, ulids, forkedInstance } = context;
     this.emit({ type: "set-context", tag, ulids, forkedInstance });
   }
@@ -124,6 +135,7 @@ export class Shim {
     if (!context.installed) return;
     context.installed = false;
     this.emit({ type: "clear-context", tag: context.tag });
+    this.noteChange(context);
   }
 
   /**

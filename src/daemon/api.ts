@@ -242,7 +242,8 @@ export type ContextMonitorEvent = {
   readonly peerUlid: string;
 } & (
   | ({
-      readonly event: "established";
+      /** "restored": taken over from an earlier run of the daemon. */
+      readonly event: "established" | "restored";
       readonly peerTag: string;
       /** 0 for a default context, else that of a fork. */
       readonly forkedInstance: number;

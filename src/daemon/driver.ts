@@ -149,6 +149,9 @@ export class Driver {
         return plane.armTrigger(output.ulids);
       case "event":
         return this.#observer.event(output.event);
+      case "save-context":
+        // For a data plane that goes on without its daemon; there is none yet.
+        return;
     }
   }
 

@@ -233,6 +233,9 @@ export class Host {
         return plane.arm(output.ulids);
       case "event":
         return this.#surroundings.handleEvent(this, output.event);
+      case "save-context":
+        // Nobody restarts here with what he knew.
+        return;
       default:
         return this.#carryOutForContext(output);
     }

@@ -21,6 +21,7 @@ export function describeEvent(event: ContextEvent): string {
   const head = `${event.event} ${formatTag(event.tag)}`;
   switch (event.event) {
     case "established":
+    case "restored":
       return `${head} over ${event.locators.local} ${event.locators.peer}`;
     case "failed":
     case "exploring":

@@ -182,6 +182,7 @@ export class ModelHost {
       case "mark-traffic":
         return this.plane.byTag(output.tag)?.traffic.mark(output.direction);
       case "arm-trigger":
+      case "save-context":
       case "event":
         return;
     }

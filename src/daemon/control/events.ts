@@ -47,7 +47,7 @@ export class EventHub {
 
 /**
  * The endpoint's event in the form of the control API.
- * @param forkedInstance of its context; only "established" says it
+ * @param forkedInstance of its context; only "established" and "restored" say it
  */
 export function monitorEvent(
   event: ContextEvent,
@@ -67,6 +67,7 @@ export function monitorEvent(
 function eventDetails(event: ContextEvent, forkedInstance: number, clock: Clock): object {
   switch (event.event) {
     case "established":
+    case "restored":
       return {
         peerTag: formatTag(event.peerTag),
         forkedInstance,

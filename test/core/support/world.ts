@@ -1,6 +1,7 @@
 import type { EndpointConfig, LocalLocator } from "../../../src/core/config.ts";
 import { Endpoint } from "../../../src/core/endpoint.ts";
 import type { AddressPair, ContextEvent, Mapping } from "../../../src/core/output.ts";
+import type { RefusedState } from "../../../src/core/restoration.ts";
 import {
   after,
   type Duration,
@@ -111,7 +112,7 @@ export class World {
       undefined,
     );
     const timers = this.hosts.flatMap((host) => {
-      const deadline = host.endpoint.pollTimeout();
+      const deadline = host.running ? host.endpoint.pollTimeout() : undefined;
       return deadline === undefined
         ? []
         : [{ at: deadline.at, run: (now: Instant) => host.timeout(now) }];
@@ -136,7 +137,11 @@ function toLocator(locator: string | LocalLocator): LocalLocator {
 
 /** A driver with a data plane of Maps: what the daemon and a real plane do, without packets. */
 export class Host {
-  readonly endpoint: Endpoint;
+  endpoint: Endpoint;
+  /** False between `kill` and `start`: the data plane goes on without its daemon. */
+  running = true;
+  /** Contexts as text, as a daemon keeps them for its next run. */
+  readonly saved = new Map<ContextTag, string>();
   readonly events: ContextEvent[] = [];
   readonly delivered: { readonly at: Instant; readonly ulids: AddressPair }[] = [];
   readonly records = new Map<ContextTag, TrafficRecord>();
@@ -148,6 +153,9 @@ export class Host {
   readonly #ulids = new Map<ContextTag, AddressPair>();
   readonly #defaults = new Set<ContextTag>();
   readonly #world: World;
+  readonly #options: Partial<EndpointConfig>;
+  /** Contexts of the earlier run that the present one has not set. */
+  #left = new Set<ContextTag>();
   readonly #addresses = new Set<Address>();
   locators: readonly LocalLocator[];
 
@@ -159,16 +167,45 @@ export class Host {
   ) {
     this.#world = world;
     this.locators = locators;
-    this.endpoint = new Endpoint({
+    this.#options = options;
+    this.endpoint = this.#newEndpoint(seed);
+    this.setLocators(locators);
+  }
+
+  #newEndpoint(seed: number): Endpoint {
+    return new Endpoint({
       security: "unverified",
       sendTimeout: seconds(15),
       contextIdleTimeout: minutes(10),
       maxContexts: 1000,
       random: seededRandom(seed),
       keyedHash: hmac,
-      ...options,
+      ...this.#options,
     });
-    this.setLocators(locators);
+  }
+
+  /** `kill -9`: the data plane goes on as it was last told. */
+  kill(): void {
+    this.running = false;
+  }
+
+  /**
+   * A new daemon over the data plane of the one that was killed.
+   * @param states what it finds of the old one
+   */
+  start(seed: number, states: readonly unknown[] = this.savedStates): RefusedState[] {
+    this.running = true;
+    this.#left = new Set(this.records.keys());
+    this.endpoint = this.#newEndpoint(seed);
+    this.setLocators(this.locators);
+    const refused = this.endpoint.restore(this.#world.now, states);
+    this.drain();
+    for (const tag of this.#left) this.#clear(tag);
+    return refused;
+  }
+
+  get savedStates(): unknown[] {
+    return [...this.saved.values()].map((text): unknown => JSON.parse(text));
   }
 
   owns(candidate: Address): boolean {
@@ -228,6 +265,11 @@ export class Host {
 
   receive({ source, destination, control, payload }: Packet): void {
     const { now } = this.#world;
+    if (!this.running) {
+      if (payload !== undefined)
+        this.#deliver(now, { local: destination, peer: source }, payload.tag);
+      return;
+    }
     if (control !== undefined) this.endpoint.handleControl(now, source, destination, control.bytes);
     if (payload !== undefined)
       this.#receivePayload(now, { local: destination, peer: source }, payload.tag);
@@ -249,16 +291,12 @@ export class Host {
       case "set-context":
         this.#ulids.set(output.tag, output.ulids);
         if (output.forkedInstance === 0) this.#defaults.add(output.tag);
-        this.records.set(output.tag, new TrafficRecord());
+        if (!this.#left.delete(output.tag)) this.records.set(output.tag, new TrafficRecord());
         return;
       case "clear-context":
-        this.#ulids.delete(output.tag);
-        this.#defaults.delete(output.tag);
-        this.records.delete(output.tag);
-        this.mappings.delete(output.tag);
-        this.watched.delete(output.tag);
-        this.withholding.delete(output.tag);
-        return;
+        return this.#clear(output.tag);
+      case "save-context":
+        return this.#save(output.tag);
       case "set-mapping":
         this.mappings.set(output.tag, output.mapping);
         return;
@@ -289,18 +327,39 @@ export class Host {
     }
   }
 
+  #clear(tag: ContextTag): void {
+    this.#ulids.delete(tag);
+    this.#defaults.delete(tag);
+    this.records.delete(tag);
+    this.mappings.delete(tag);
+    this.watched.delete(tag);
+    this.withholding.delete(tag);
+  }
+
+  #save(tag: ContextTag): void {
+    const state = this.endpoint.snapshot(tag);
+    if (state === undefined) this.saved.delete(tag);
+    else this.saved.set(tag, JSON.stringify(state));
+  }
+
   #receivePayload(now: Instant, pair: AddressPair, tag: ContextTag | undefined): void {
-    const context = tag ?? this.#tagOf(pair);
-    const ulids = tag === undefined ? pair : this.#ulids.get(tag);
-    if (ulids === undefined || (tag !== undefined && context === undefined)) {
+    if (!this.#deliver(now, pair, tag)) {
       if (tag !== undefined) this.endpoint.handleUnknownTag(now, pair.peer, pair.local, tag);
       return;
     }
-    this.delivered.push({ at: now, ulids });
-    if (context === undefined) return;
-    this.records.get(context)?.in(now, 100);
-    if (this.watched.has(context))
+    const context = tag ?? this.#tagOf(pair);
+    if (context !== undefined && this.watched.has(context))
       this.endpoint.handleInboundPayload(now, context, tag !== undefined);
+  }
+
+  /** The data plane's part, which needs no daemon. False when it has no such tag. */
+  #deliver(now: Instant, pair: AddressPair, tag: ContextTag | undefined): boolean {
+    const ulids = tag === undefined ? pair : this.#ulids.get(tag);
+    if (ulids === undefined) return false;
+    this.delivered.push({ at: now, ulids });
+    const context = tag ?? this.#tagOf(pair);
+    if (context !== undefined) this.records.get(context)?.in(now, 100);
+    return true;
   }
 
   #tagOf(ulids: AddressPair): ContextTag | undefined {
