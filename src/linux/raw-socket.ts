@@ -5,13 +5,16 @@ import {
   closeDescriptor,
   growSocketBuffers,
   openSocket,
+  readSocketOption,
   SOCK_RAW,
+  SOL_SOCKET,
   sendMessage,
   setSocketOption,
 } from "./libc.ts";
 import { viewOf } from "./netlink.ts";
 import { type ReadableWatch, watchReadable } from "./readable.ts";
 import { ReceiveVector } from "./receive-vector.ts";
+import { type FilterProgram, SO_ATTACH_FILTER } from "./socket-filter.ts";
 
 const SOL_IPV6 = 41;
 const IPV6_UNICAST_HOPS = 16;
@@ -33,6 +36,11 @@ const HOP_LIMIT = 64;
 const BATCH = 16;
 const BATCHES_PER_WAKE_UP = 4;
 const BUFFER = 1024 * 1024;
+
+/** Nine 32-bit numbers, of which the last counts what found the buffer full. */
+const SO_MEMINFO = 55;
+const MEMINFO_LENGTH = 36;
+const MEMINFO_DROPS = 32;
 
 /** The longest message taken or sent: a Shim6 header of 255 units and the first 8 octets. */
 export const MAX_MESSAGE_LENGTH = 2048;
@@ -61,8 +69,14 @@ export interface RawSocketOptions {
   readonly protocol: number;
   /** Completes "cannot …" in errors. */
   readonly purpose: string;
+  /** What comes in; everything unless it is given. */
+  readonly filter?: FilterProgram;
   /** Further options, set before anything is received. */
   readonly setUp: (fd: number) => void;
+  /** Octets that wait at most; a mebibyte by default. The kernel counts its own structures in. */
+  readonly receiveBuffer?: number;
+  /** Messages taken in a second at most; without it as many as there are. */
+  readonly pace?: number;
 }
 
 /** A raw IPv6 socket that knows the addresses at both ends of each message. */
@@ -78,7 +92,12 @@ export class RawSocket {
   });
   readonly #outgoing = new OutgoingHeader();
   readonly #watch: ReadableWatch;
+  readonly #pace: number | undefined;
+  #filter: FilterProgram | undefined;
   #open = true;
+  #overruns = 0;
+  /** The kernel's count when it was last read; of 32 bits. */
+  #drops = 0;
 
   /** @throws SystemError EPERM without CAP_NET_RAW */
   constructor(
@@ -86,21 +105,38 @@ export class RawSocket {
     onMessage: (message: ReceivedMessage) => void,
     onError: (error: Error) => void,
   ) {
-    const { protocol, purpose, setUp } = options;
+    const { protocol, purpose, setUp, receiveBuffer = BUFFER } = options;
     this.#purpose = purpose;
+    this.#pace = options.pace;
     this.#onMessage = onMessage;
     this.#fd = openSocket(AF_INET6, SOCK_RAW, protocol, purpose);
     try {
+      if (options.filter !== undefined) this.setFilter(options.filter);
       setUp(this.#fd);
       setSocketOption(this.#fd, SOL_IPV6, IPV6_RECVPKTINFO, 1, purpose);
       setSocketOption(this.#fd, SOL_IPV6, IPV6_UNICAST_HOPS, HOP_LIMIT, purpose);
       setSocketOption(this.#fd, SOL_IPV6, IPV6_DONTFRAG, 1, purpose);
-      growSocketBuffers(this.#fd, BUFFER, BUFFER);
+      growSocketBuffers(this.#fd, receiveBuffer, BUFFER);
       this.#watch = watchReadable(this.#fd, () => this.#drain(), onError);
     } catch (error) {
       closeDescriptor(this.#fd);
       throw error;
     }
+  }
+
+  /**
+   * Messages that the kernel dropped because the buffer was full. Newer kernels count what came
+   * at that time and the filter would have dropped, too.
+   */
+  get overruns(): number {
+    if (this.#open) this.#countDrops();
+    return this.#overruns;
+  }
+
+  /** Takes the place of the filter before, with no packet between them. @throws SystemError */
+  setFilter(filter: FilterProgram): void {
+    this.#filter = filter;
+    setSocketOption(this.#fd, SOL_SOCKET, SO_ATTACH_FILTER, this.#filter.option, this.#purpose);
   }
 
   /**
@@ -127,7 +163,8 @@ export class RawSocket {
   }
 
   #drain(): void {
-    for (let i = 0; i < BATCHES_PER_WAKE_UP; i++) {
+    const batches = this.#pace === undefined ? BATCHES_PER_WAKE_UP : 1;
+    for (let i = 0; i < batches; i++) {
       const count = this.#vector.receive(this.#fd, this.#purpose);
       for (let index = 0; index < count; index++) {
         const message = this.#decode(index);
@@ -135,6 +172,18 @@ export class RawSocket {
       }
       if (count < BATCH || !this.#open) return;
     }
+    if (this.#pace === undefined) return;
+    this.#countDrops();
+    this.#watch.rest((1000 * BATCH) / this.#pace);
+  }
+
+  /** Often enough for the kernel's count not to come round unseen. */
+  #countDrops(): void {
+    const info = new Uint8Array(MEMINFO_LENGTH);
+    readSocketOption(this.#fd, SOL_SOCKET, SO_MEMINFO, info, this.#purpose);
+    const drops = viewOf(info).getUint32(MEMINFO_DROPS, true);
+    this.#overruns += (drops - this.#drops) >>> 0;
+    this.#drops = drops;
   }
 
   /** `undefined` for a message that came in before IPV6_RECVPKTINFO was set. */

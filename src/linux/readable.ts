@@ -1,6 +1,8 @@
 import koffi, { type node } from "koffi";
 
 export interface ReadableWatch {
+  /** Calls nothing for so many milliseconds, whatever there is to read. */
+  rest(milliseconds: number): void;
   /** Ends the watch; call it before the descriptor is closed. Safe to call twice. */
   close(): void;
 }
@@ -23,6 +25,7 @@ export function watchReadable(
   onReadable: () => void,
   onError: (error: Error) => void,
 ): ReadableWatch {
+  let resting: NodeJS.Timeout | undefined;
   const onPoll = (...event: unknown[]): void => {
     // koffi passes (status, events), unlike its declaration. A negative status stands for
     // POLLERR, e.g. a netlink overrun: libuv stops polling, and reading tells which error.
@@ -34,12 +37,22 @@ export function watchReadable(
     } catch (error) {
       setImmediate(() => onError(error instanceof Error ? error : new Error(String(error))));
     }
-    if (stopped && handles.has(handle)) handle.start(EVENTS, onPoll);
+    if (stopped && resting === undefined) watch();
+  };
+  const watch = (): void => {
+    resting = undefined;
+    if (handles.has(handle)) handle.start(EVENTS, onPoll);
   };
   const handle = koffi.node.poll(fd, EVENTS, onPoll);
   handles.add(handle);
   return {
+    rest(milliseconds) {
+      if (resting !== undefined || !handles.has(handle)) return;
+      handle.stop();
+      resting = setTimeout(watch, milliseconds);
+    },
     close() {
+      clearTimeout(resting);
       if (handles.delete(handle)) handle.close();
     },
   };

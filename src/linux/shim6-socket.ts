@@ -1,28 +1,56 @@
+import type { Address } from "../wire/address.ts";
 import { PROTOCOL_SHIM6 } from "../wire/ipv6.ts";
-import { addressOf, SOL_SOCKET, setSocketOption } from "./libc.ts";
-import { viewOf } from "./netlink.ts";
-import { RawSocket, type ReceivedMessage } from "./raw-socket.ts";
+import { Acquaintances } from "./acquaintances.ts";
+import { SOL_SOCKET, setSocketOption } from "./libc.ts";
+import { RawSocket, type RawSocketOptions, type ReceivedMessage } from "./raw-socket.ts";
+import {
+  DROP,
+  FilterProgram,
+  type Instruction,
+  ifBits,
+  ifEqual,
+  KEEP,
+  loadOctet,
+} from "./socket-filter.ts";
 
-const SO_ATTACH_FILTER = 26;
 const SO_MARK = 36;
 
-/** Octet 2 of the Shim6 header starts with P, which is 1 for payload (RFC 5533 section 5.2). */
-const P_OFFSET = 2;
+/** Octet 2 of the Shim6 header: P, which is 1 for payload, and the type (RFC 5533 section 5.3). */
+const TYPE_OFFSET = 2;
 const P_BIT = 0x80;
+const I1 = 1;
+const I2 = 3;
+const I2BIS = 6;
 
 /**
- * Classic BPF, as [code, jump if true, jump if false, operand]. A load beyond the packet's end
- * drops it too. The kernel reaches this by pointer: the module keeps it from being collected.
+ * I1, I2 and I2bis that are taken in a second at most. Those of strangers must leave something
+ * of the endpoint's answers to acquaintances.
  */
-const CONTROL_ONLY = encodeFilter([
-  [0x30, 0, 0, P_OFFSET], // ldb [2]
-  [0x45, 0, 1, P_BIT], // jset #0x80
-  [0x06, 0, 0, 0], // ret #0: drop
-  [0x06, 0, 0, 0xffff_ffff], // ret: keep all
-]);
+const ACQUAINTANCES_PACE = 1000;
+const STRANGERS_PACE = 800;
+/** Octets; some 600 messages, which wait for less than a second. */
+const OPENERS_BUFFER = 256 * 1024;
+/** Some 10,000 octets of option memory for the filter; older kernels allow a socket 20,480. */
+const ACQUAINTANCES_MAX = 256;
+/** ms from a new acquaintance to the filters that know it. */
+const FILTER_DELAY = 5;
 
 /** Sends and receives Shim6 control messages (P=0) of this host. */
-export interface Shim6Socket extends Pick<RawSocket, "send" | "close"> {}
+export interface Shim6Socket extends Pick<RawSocket, "send" | "close"> {
+  /** Messages that found the buffer of their kind full. */
+  readonly overruns: Readonly<Record<MessageSource, number>>;
+  /**
+   * I1, I2 and I2bis from this address come in by themselves from now on, whatever strangers
+   * send. The newest 256 addresses count.
+   */
+  acquaint(address: Address): void;
+}
+
+/**
+ * Three streams that don't compete. "context": what a context of ours has asked for or has told
+ * its tag to. The others begin something, and anybody can send them.
+ */
+type MessageSource = "context" | "acquaintances" | "strangers";
 
 /**
  * Payload (P=1) is the data plane's; a filter drops it in the kernel. The Shim6 checksum has no
@@ -35,41 +63,129 @@ export function openShim6Socket(
   onError: (error: Error) => void,
   mark = 0,
 ): Shim6Socket {
-  const purpose = "use a raw socket for Shim6 control messages";
-  const setUp = (fd: number): void => {
-    setSocketOption(fd, SOL_SOCKET, SO_ATTACH_FILTER, filterProgram(CONTROL_ONLY), purpose);
-    if (mark !== 0) setSocketOption(fd, SOL_SOCKET, SO_MARK, mark, purpose);
-  };
-  // Payload may slip in between the socket's creation and its filter.
-  const isControl = ({ bytes }: ReceivedMessage): boolean => ((bytes[P_OFFSET] ?? 0) & P_BIT) === 0;
-  return new RawSocket(
-    { protocol: PROTOCOL_SHIM6, purpose, setUp },
-    (message) => {
-      if (isControl(message)) onMessage(message);
-    },
-    onError,
-  );
+  return new ControlSockets(onMessage, onError, mark);
 }
 
-type Instruction = readonly [code: number, jumpTrue: number, jumpFalse: number, operand: number];
+class ControlSockets implements Shim6Socket {
+  readonly #acquaintances = new Acquaintances(ACQUAINTANCES_MAX);
+  readonly #onError: (error: Error) => void;
+  readonly #sockets: Readonly<Record<MessageSource, RawSocket>>;
+  #filterTimer: NodeJS.Timeout | undefined;
 
-/** An array of `struct sock_filter`. */
-function encodeFilter(instructions: readonly Instruction[]): Uint8Array {
-  const bytes = new Uint8Array(instructions.length * 8);
-  const view = viewOf(bytes);
-  for (const [i, [code, jumpTrue, jumpFalse, operand]] of instructions.entries()) {
-    view.setUint16(i * 8, code, true);
-    view.setUint8(i * 8 + 2, jumpTrue);
-    view.setUint8(i * 8 + 3, jumpFalse);
-    view.setUint32(i * 8 + 4, operand, true);
+  constructor(
+    onMessage: (message: ReceivedMessage) => void,
+    onError: (error: Error) => void,
+    mark: number,
+  ) {
+    this.#onError = onError;
+    const opened: RawSocket[] = [];
+    const open = (source: MessageSource, options: Partial<RawSocketOptions>): RawSocket => {
+      const socket = this.#open(source, options, onMessage, mark);
+      opened.push(socket);
+      return socket;
+    };
+    try {
+      this.#sockets = {
+        context: open("context", {}),
+        acquaintances: open("acquaintances", openers(ACQUAINTANCES_PACE)),
+        strangers: open("strangers", openers(STRANGERS_PACE)),
+      };
+    } catch (error) {
+      for (const socket of opened) socket.close();
+      throw error;
+    }
   }
-  return bytes;
+
+  get overruns(): Readonly<Record<MessageSource, number>> {
+    const { context, acquaintances, strangers } = this.#sockets;
+    return {
+      context: context.overruns,
+      acquaintances: acquaintances.overruns,
+      strangers: strangers.overruns,
+    };
+  }
+
+  send(message: Parameters<RawSocket["send"]>[0]): void {
+    this.#sockets.context.send(message);
+  }
+
+  acquaint(address: Address): void {
+    if (!this.#acquaintances.add(address)) return;
+    this.#filterTimer ??= setTimeout(() => this.#changeFilters(), FILTER_DELAY);
+  }
+
+  close(): void {
+    clearTimeout(this.#filterTimer);
+    for (const socket of Object.values(this.#sockets)) socket.close();
+  }
+
+  #open(
+    source: MessageSource,
+    options: Partial<RawSocketOptions>,
+    onMessage: (message: ReceivedMessage) => void,
+    mark: number,
+  ): RawSocket {
+    const purpose = "use a raw socket for Shim6 control messages";
+    const filter = this.#filter(source);
+    const setUp = (fd: number): void => {
+      if (mark !== 0) setSocketOption(fd, SOL_SOCKET, SO_MARK, mark, purpose);
+    };
+    // Others may slip in between the socket's creation and its filter.
+    const isDue = ({ bytes }: ReceivedMessage): boolean => {
+      const type = bytes[TYPE_OFFSET] ?? P_BIT;
+      return (type & P_BIT) === 0 && isOpener(type) === (source !== "context");
+    };
+    return new RawSocket(
+      { protocol: PROTOCOL_SHIM6, purpose, filter, setUp, ...options },
+      (message) => {
+        if (isDue(message)) onMessage(message);
+      },
+      this.#onError,
+    );
+  }
+
+  #filter(source: MessageSource): FilterProgram {
+    if (source === "context") return new FilterProgram(OTHERS);
+    return new FilterProgram([...OPENERS, ...this.#acquaintances.instructions(source)]);
+  }
+
+  /** In this order a message may come twice meanwhile, but not get lost. */
+  #changeFilters(): void {
+    this.#filterTimer = undefined;
+    try {
+      for (const source of ["acquaintances", "strangers"] as const) {
+        this.#sockets[source].setFilter(this.#filter(source));
+      }
+    } catch (error) {
+      this.#onError(error as Error);
+    }
+  }
 }
 
-/** A `struct sock_fprog`: the number of instructions and where they are. */
-function filterProgram(filter: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(16);
-  viewOf(bytes).setUint16(0, filter.length / 8, true);
-  viewOf(bytes).setBigUint64(8, addressOf(filter), true);
-  return bytes;
+function openers(pace: number): Partial<RawSocketOptions> {
+  return { pace, receiveBuffer: OPENERS_BUFFER };
 }
+
+function isOpener(type: number): boolean {
+  return type === I1 || type === I2 || type === I2BIS;
+}
+
+/** Control messages but for I1, I2 and I2bis. */
+const OTHERS: readonly Instruction[] = [
+  loadOctet(TYPE_OFFSET),
+  ifBits(P_BIT, 3, 0),
+  ifEqual(I1, 2, 0),
+  ifEqual(I2, 1, 0),
+  ifEqual(I2BIS, 0, 1),
+  DROP,
+  KEEP,
+];
+
+/** The beginning of a filter that goes on with I1, I2 and I2bis only. */
+const OPENERS: readonly Instruction[] = [
+  loadOctet(TYPE_OFFSET),
+  ifEqual(I1, 3, 0),
+  ifEqual(I2, 2, 0),
+  ifEqual(I2BIS, 1, 0),
+  DROP,
+];

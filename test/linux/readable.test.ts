@@ -50,6 +50,43 @@ describe("watching a descriptor", () => {
     expect(messages).toBeGreaterThan(0);
   });
 
+  test("it rests for as long as it is told to, though something is left to read", async () => {
+    const socket = readableSocket();
+    const calls: number[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const watching = watch(
+        socket,
+        () => {
+          calls.push(performance.now());
+          if (calls.length === 3) return resolve();
+          watching.rest(30);
+          watching.rest(1);
+        },
+        reject,
+      );
+    });
+    const pauses = calls.slice(1).map((at, i) => at - (calls[i] ?? 0));
+    for (const pause of pauses) expect(pause).toBeGreaterThan(28);
+  });
+
+  test("a watch that is closed while it rests calls no more", async () => {
+    const socket = readableSocket();
+    let calls = 0;
+    await new Promise<void>((resolve, reject) => {
+      const watching = watch(
+        socket,
+        () => {
+          calls++;
+          watching.rest(5);
+          watching.close();
+          setTimeout(resolve, 20);
+        },
+        reject,
+      );
+    });
+    expect(calls).toBe(1);
+  });
+
   test("what the reader throws is reported, and watching goes on", async () => {
     const socket = readableSocket();
     const errors: string[] = [];

@@ -13,6 +13,8 @@ const RIGHT = address("2001:db8::2");
 
 /** An I1 by its fixed part: next header 59, one more unit of 8 octets, type 1, P clear. */
 const CONTROL = Uint8Array.from([59, 1, 0x01, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+/** A Probe by its first octets: no I1, I2 or I2bis. */
+const PROBE = Uint8Array.from([59, 1, 0x42, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
 /** A payload extension header: P set. */
 const PAYLOAD = Uint8Array.from([59, 0, 0x80, 1, 2, 3, 4, 5]);
 
@@ -75,6 +77,55 @@ describe("the socket for Shim6 control messages", () => {
       }
       await until("the burst", () => receiver.received.length >= octets.length);
       expect(receiver.received.map(({ bytes }) => bytes[15])).toEqual(octets);
+      sender.socket.close();
+      receiver.socket.close();
+    });
+  });
+
+  test("what strangers begin waits or is dropped, and nothing else for it", async () => {
+    await withVethPair(async (left, right) => {
+      await left.ip6("address add 2001:db8::11/64 dev eth0 nodad");
+      const [sender, receiver] = [openIn(left), openIn(right)];
+      const known = address("2001:db8::11");
+      receiver.socket.acquaint(known);
+      // The filters follow a little later.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      for (let i = 0; i < 3000; i++) {
+        sender.socket.send({ source: LEFT, destination: RIGHT, bytes: CONTROL });
+      }
+      sender.socket.send({ source: known, destination: RIGHT, bytes: CONTROL });
+      sender.socket.send({ source: LEFT, destination: RIGHT, bytes: PROBE });
+      const isOthers = ({ source, bytes }: ReceivedMessage) =>
+        source === known || bytes[2] === 0x42;
+      await until("both others", () => receiver.received.filter(isOthers).length === 2);
+      const { overruns } = receiver.socket;
+      expect(overruns).toMatchObject({ context: 0, acquaintances: 0 });
+      expect(overruns.strangers).toBeGreaterThan(1000);
+      const expected = 3002 - overruns.strangers;
+      expect(receiver.received.length).toBeLessThan(expected);
+      await until("the strangers", () => receiver.received.length >= expected);
+      sender.socket.close();
+      receiver.socket.close();
+    });
+  });
+
+  test("hundreds of acquaintances are told from strangers", async () => {
+    await withVethPair(async (left, right) => {
+      const sources = Array.from({ length: 300 }, (_, i) => `2001:db8::a:${(i + 1).toString(16)}`);
+      left.ip6Batch(sources.map((each) => `address add ${each}/64 dev eth0 nodad`));
+      const [sender, receiver] = [openIn(left), openIn(right)];
+      for (const each of sources) receiver.socket.acquaint(address(each));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      for (let i = 0; i < 3000; i++) {
+        sender.socket.send({ source: LEFT, destination: RIGHT, bytes: CONTROL });
+      }
+      for (const each of sources) {
+        sender.socket.send({ source: address(each), destination: RIGHT, bytes: CONTROL });
+      }
+      const from = () => new Set(receiver.received.map(({ source }) => source as string));
+      // The newest 256 come at once, whatever waits; the others stand in the line.
+      await until("the acquaintances", () => sources.slice(-256).every((each) => from().has(each)));
+      expect(receiver.socket.overruns).toMatchObject({ context: 0, acquaintances: 0 });
       sender.socket.close();
       receiver.socket.close();
     });

@@ -7,6 +7,7 @@ import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts
 import type { Egress } from "../../linux/route-lookup.ts";
 import type { Shim6Socket } from "../../linux/shim6-socket.ts";
 import { SystemError } from "../../linux/system-error.ts";
+import type { Address } from "../../wire/address.ts";
 import { DataPlaneError } from "../dataplane.ts";
 import { MappedPairs } from "./mapped-pairs.ts";
 import { type InstalledRules, installRules, type RuleCommandName } from "./rules.ts";
@@ -98,6 +99,16 @@ export class Hooks {
   /** Packets that passed uncounted because the plane did not keep up. */
   get unobserved(): number {
     return this.#log.lost;
+  }
+
+  /** See {@link Shim6Socket.overruns}. */
+  get controlOverruns(): Shim6Socket["overruns"] {
+    return this.#shim6.overruns;
+  }
+
+  /** See {@link Shim6Socket.acquaint}. */
+  acquaint(peer: Address): void {
+    this.#shim6.acquaint(peer);
   }
 
   /** @throws SystemError when the system does not send it. */

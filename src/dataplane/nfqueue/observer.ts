@@ -1,6 +1,6 @@
 import type { Instant } from "../../core/time.ts";
 import type { LoggedPacket } from "../../linux/nflog.ts";
-import { addressFromBytes } from "../../wire/address.ts";
+import { type Address, addressFromBytes } from "../../wire/address.ts";
 import {
   DESTINATION_OFFSET,
   hasIpv6Header,
@@ -32,11 +32,19 @@ export class Observer {
   readonly #contexts: PlaneContextTable;
   readonly #trigger: TriggerTable;
   readonly #events: DataPlaneEvents;
+  readonly #acquaint: (peer: Address) => void;
 
-  constructor(contexts: PlaneContextTable, trigger: TriggerTable, events: DataPlaneEvents) {
+  /** @param acquaint told of the peers that exchange payload with this host */
+  constructor(
+    contexts: PlaneContextTable,
+    trigger: TriggerTable,
+    events: DataPlaneEvents,
+    acquaint: (peer: Address) => void,
+  ) {
     this.#contexts = contexts;
     this.#trigger = trigger;
     this.#events = events;
+    this.#acquaint = acquaint;
   }
 
   handleBatch(now: Instant, packets: readonly LoggedPacket[]): void {
@@ -52,7 +60,7 @@ export class Observer {
     const peer = outbound ? DESTINATION_OFFSET : SOURCE_OFFSET;
     const context = this.#contexts.byPair(payload, local, peer);
     if (context === undefined) {
-      if (this.#trigger.count(now, payload, local, peer)) this.#raise(now, payload, local, peer);
+      this.#count(now, payload, local, peer);
     } else if (outbound) {
       context.traffic.out(now, length);
       context.flows.note(payload);
@@ -62,11 +70,15 @@ export class Observer {
     }
   }
 
-  #raise(now: Instant, payload: Uint8Array, local: number, peer: number): void {
-    this.#events.trigger(now, {
+  #count(now: Instant, payload: Uint8Array, local: number, peer: number): void {
+    const milestone = this.#trigger.count(now, payload, local, peer);
+    if (milestone === undefined) return;
+    const ulids = {
       local: addressFromBytes(payload, local),
       peer: addressFromBytes(payload, peer),
-    });
+    };
+    this.#acquaint(ulids.peer);
+    if (milestone === "triggered") this.#events.trigger(now, ulids);
   }
 }
 

@@ -51,17 +51,23 @@ export class NfqueueDataPlane implements DataPlane {
   }
 
   get counters(): Readonly<Record<string, number>> {
+    const control = this.#hooks?.controlOverruns;
     return {
       ...this.#counters.values,
       "queue-overrun": this.#hooks?.overruns ?? 0,
       unobserved: this.#hooks?.unobserved ?? 0,
+      "control-overrun": control?.context ?? 0,
+      "acquaintances-overrun": control?.acquaintances ?? 0,
+      "strangers-overrun": control?.strangers ?? 0,
     };
   }
 
   async open(events: DataPlaneEvents): Promise<void> {
     this.#events = events;
     const now = (): Instant => this.#system.now();
-    const observer = new Observer(this.#contexts, this.#trigger, events);
+    const observer = new Observer(this.#contexts, this.#trigger, events, (peer) =>
+      this.#hooks?.acquaint(peer),
+    );
     const rewriter = new Rewriter({
       contexts: this.#contexts,
       events,
@@ -99,6 +105,7 @@ export class NfqueueDataPlane implements DataPlane {
   setContext(tag: ContextTag, ulids: AddressPair, forkedInstance = 0): void {
     this.clearContext(tag);
     this.#contexts.set(tag, ulids, forkedInstance !== 0);
+    this.#hooks?.acquaint(ulids.peer);
   }
 
   clearContext(tag: ContextTag): void {

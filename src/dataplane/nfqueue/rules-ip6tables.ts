@@ -100,6 +100,7 @@ function observeScript(group: number): string[] {
   return [
     "*mangle",
     `:${OBSERVE} - [0:0]`,
+    `-A ${OBSERVE} -p 140 -j RETURN`,
     `-A ${OBSERVE} -m length --length 0:${LONGEST_PACKET} ${log}`,
     `-A ${OBSERVE} -m length --length ${LONGEST_PACKET + 1}:65535 ${rate} ${log}`,
     // Behind the rewriting, whose packets are marked and counted already.
@@ -139,8 +140,8 @@ function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings):
 function payloadChain(rewrite: string): string[] {
   return [
     `:${PAYLOAD} - [0:0]`,
-    `-A ${PAYLOAD} ${LOCAL} ${SHIM6_PAYLOAD} ${rewrite}`,
-    `-A ${PAYLOAD} ${LOCAL} ${SHIM6_NOT_FIRST} ${rewrite}`,
+    `-A ${PAYLOAD} ${SHIM6_PAYLOAD} ${LOCAL} ${rewrite}`,
+    `-A ${PAYLOAD} ${SHIM6_NOT_FIRST} ${LOCAL} ${rewrite}`,
   ];
 }
 

@@ -60,7 +60,8 @@ function element({ local, peer }: AddressPair): string {
 }
 
 /**
- * Behind the rewriting, whose packets are marked and counted already. When the set is full, the
+ * Behind the rewriting, whose packets are marked and counted already. Shim6 messages are no
+ * payload, and may come from any number of forged addresses. When the set is full, the
  * packets of further pairs are all told of.
  */
 function observeScript(group: number): string {
@@ -75,6 +76,7 @@ table ${OBSERVE_TABLE} {
   }
   chain observe {
     ip6 daddr ${NOT_UNICAST} return
+    meta l4proto 140 return
     meta mark & ${LOCATOR_MARK} != 0 return
     add @busy { ip6 saddr . ip6 daddr ${rate} } return
     log group ${group}
@@ -106,8 +108,8 @@ function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings):
 table ${REWRITE_TABLE} {
   set mapped { type ipv6_addr . ipv6_addr; }
   chain payload {
-    fib daddr type local ip6 nexthdr 140 @nh,336,1 1 ${rewrite}
-    fib daddr type local ip6 nexthdr != 140 ${rewrite}
+    ip6 nexthdr 140 @nh,336,1 1 fib daddr type local ${rewrite}
+    ip6 nexthdr != 140 fib daddr type local ${rewrite}
   }
   chain icmp-errors {
     ${errorTypes} fib daddr type local @nh,432,8 140 @nh,720,1 1 ${rewrite}

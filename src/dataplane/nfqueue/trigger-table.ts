@@ -5,6 +5,15 @@ import { PairTable } from "./pair-table.ts";
 /** Pairs remembered at most; about 20 MB. */
 const DEFAULT_TRIGGER_PAIRS = 65_536;
 
+/**
+ * Packets after which the pair's peer is no stranger any more: one more than a forged SYN makes
+ * with all our answers to it.
+ */
+const ACQUAINTED_AFTER = 8;
+
+/** What a pair has just come to. Whose pair crosses the trigger is acquainted, too. */
+type Milestone = "acquainted" | "triggered";
+
 interface Count {
   packets: number;
   readonly first: Instant;
@@ -31,16 +40,17 @@ export class TriggerTable {
   }
 
   /**
-   * Counts a packet of the pair whose addresses stand at these offsets. True when the pair
-   * crosses the trigger with it: once, until {@link arm}.
+   * Counts a packet of the pair whose addresses stand at these offsets. Each milestone comes
+   * once, until {@link arm}.
    */
-  count(now: Instant, packet: Uint8Array, local: number, peer: number): boolean {
+  count(now: Instant, packet: Uint8Array, local: number, peer: number): Milestone | undefined {
     const known = this.#counts.get(packet, local, peer);
-    if (known?.triggered) return false;
+    if (known?.triggered) return undefined;
     const count = known ?? this.#add(now, packet, local, peer);
     count.packets += 1;
     count.triggered = this.#isDue(now, count);
-    return count.triggered;
+    if (count.triggered) return "triggered";
+    return count.packets === ACQUAINTED_AFTER ? "acquainted" : undefined;
   }
 
   /** The pair counts from zero again. */

@@ -23,12 +23,14 @@ describe("the observer", () => {
   let contexts: PlaneContextTable;
   let log: EventLog;
   let observer: Observer;
+  let acquaintances: string[];
 
   beforeEach(() => {
     contexts = new PlaneContextTable();
     log = new EventLog();
     const trigger = new TriggerTable({ packets: 2, age: undefined });
-    observer = new Observer(contexts, trigger, log);
+    acquaintances = [];
+    observer = new Observer(contexts, trigger, log, (peer) => acquaintances.push(peer));
   });
 
   /** The kernel names packets with no more than their first 64 octets. */
@@ -43,6 +45,17 @@ describe("the observer", () => {
   test("both directions of a pair count towards its trigger", () => {
     observe(0, out, incoming);
     expect(log.events).toEqual([["trigger", ULIDS]]);
+    expect(acquaintances).toEqual([peer]);
+  });
+
+  test("who exchanges payload with this host is acquainted before the trigger", () => {
+    const trigger = new TriggerTable({ packets: 50, age: undefined });
+    observer = new Observer(contexts, trigger, log, (each) => acquaintances.push(each));
+    observe(0, out, incoming, incoming, incoming, incoming, incoming, incoming);
+    expect(acquaintances).toEqual([]);
+    observe(0, incoming, incoming);
+    expect(acquaintances).toEqual([peer]);
+    expect(log.events).toEqual([]);
   });
 
   test("a context's packets are counted with their whole length, and do not trigger", () => {

@@ -304,9 +304,20 @@ describe("the nfqueue plane", () => {
       expect(log.events).toMatchObject([["failed", { message: "somebody flushed the rules" }]]);
     });
 
-    test("what the kernel dropped because the queue was full is counted", () => {
+    test("the peer of a context is an acquaintance of the control sockets", () => {
+      expect(host.acquaintances).toEqual([]);
+      plane.setContext(TAG, ULIDS);
+      expect(host.acquaintances).toEqual([ULIDS.peer]);
+    });
+
+    test("what the kernel dropped because a queue or buffer was full is counted", () => {
       host.overruns = 3;
-      expect(plane.counters["queue-overrun"]).toBe(3);
+      expect(plane.counters).toMatchObject({
+        "queue-overrun": 3,
+        "control-overrun": 4,
+        "acquaintances-overrun": 5,
+        "strangers-overrun": 6,
+      });
     });
   });
 

@@ -6,14 +6,31 @@ function pair(number: number): Uint8Array {
   return new Uint8Array(32).fill(number);
 }
 
+/** Whether the pair crosses the trigger with this packet. */
 function count(table: TriggerTable, now: number, octets: Uint8Array): boolean {
-  return table.count(instant(now), octets, 0, 16);
+  return table.count(instant(now), octets, 0, 16) === "triggered";
 }
 
 test("a pair crosses the trigger with its packet of that number, and only once", () => {
   const table = new TriggerTable({ packets: 3, age: undefined });
   const crossed = Array.from({ length: 6 }, () => count(table, 0, pair(1)));
   expect(crossed).toEqual([false, false, true, false, false, false]);
+});
+
+test("a pair is acquainted with its eighth packet, if it has not crossed the trigger by then", () => {
+  const milestones = (packets: number) => {
+    const table = new TriggerTable({ packets, age: undefined });
+    return Array.from({ length: 12 }, () => table.count(instant(0), pair(1), 0, 16));
+  };
+  const nothing = (length: number) => new Array<undefined>(length).fill(undefined);
+  expect(milestones(10)).toEqual([
+    ...nothing(7),
+    "acquainted",
+    undefined,
+    "triggered",
+    ...nothing(2),
+  ]);
+  expect(milestones(5)).toEqual([...nothing(4), "triggered", ...nothing(7)]);
 });
 
 test("an armed pair counts from zero", () => {

@@ -119,6 +119,7 @@ export class FakeHost {
   /** In order: what was opened, closed, run and sent. */
   readonly log: string[] = [];
   readonly sent: OutgoingMessage[] = [];
+  readonly acquaintances: Address[] = [];
   readonly handlers: {
     observe?: LogHandler;
     rewrite?: BatchHandler;
@@ -153,7 +154,12 @@ export class FakeHost {
     openShim6Socket: (onMessage) => {
       this.#open("shim6");
       this.handlers.control = onMessage;
-      return { send: (message) => this.#send(message), close: () => this.#note("close shim6") };
+      return {
+        overruns: { context: 4, acquaintances: 5, strangers: 6 },
+        acquaint: (address) => this.acquaintances.push(address),
+        send: (message) => this.#send(message),
+        close: () => this.#note("close shim6"),
+      };
     },
     openIcmp6Socket: (onMessage) => {
       this.#open("icmp6");
