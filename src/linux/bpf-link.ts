@@ -2,6 +2,7 @@ import type { BpfProgram } from "./bpf-program.ts";
 import {
   BPF_LINK_CREATE,
   BPF_LINK_DETACH,
+  BPF_LINK_UPDATE,
   BpfAttributes,
   openPin,
   pinDescriptor,
@@ -18,6 +19,8 @@ export interface BpfLink {
   readonly fd: number;
   /** Pins it to a path on a bpffs. @throws SystemError EEXIST */
   pin(path: string): void;
+  /** Has another program in place of its own, without a packet that meets neither. */
+  update(program: BpfProgram): void;
   /** Takes the program off at once, whoever else holds the link. */
   detach(): void;
   /** Safe to call twice. */
@@ -55,6 +58,13 @@ class HeldLink implements BpfLink {
 
   pin(path: string): void {
     pinDescriptor(this.fd, path, "a link");
+  }
+
+  update(program: BpfProgram): void {
+    new BpfAttributes()
+      .u32(0, this.fd)
+      .u32(4, program.fd)
+      .call(BPF_LINK_UPDATE, `run program ${program.name} in place of a link's own`);
   }
 
   detach(): void {

@@ -17,6 +17,7 @@ export const BPF_PROG_TEST_RUN = 10;
 const BPF_OBJ_GET_INFO_BY_FD = 15;
 export const BPF_MAP_LOOKUP_BATCH = 24;
 export const BPF_LINK_CREATE = 28;
+export const BPF_LINK_UPDATE = 29;
 export const BPF_ENABLE_STATS = 32;
 export const BPF_LINK_DETACH = 34;
 

@@ -1,5 +1,5 @@
 import { mkdirSync, statfsSync } from "node:fs";
-import { mountFilesystem } from "./libc.ts";
+import { mountFilesystem, unmountFilesystem } from "./libc.ts";
 
 /** BPF_FS_MAGIC */
 const BPFFS_TYPE = 0xcafe4a11;
@@ -28,4 +28,9 @@ export function mountBpffs(path: string): boolean {
   const flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   mountFilesystem("bpf", path, flags, "mode=0700", `mount a bpffs on ${path}`);
   return true;
+}
+
+/** @throws SystemError EBUSY while somebody is in it, EINVAL when nothing is mounted there */
+export function unmountBpffs(path: string): void {
+  unmountFilesystem(path, `unmount the bpffs on ${path}`);
 }

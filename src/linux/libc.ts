@@ -35,6 +35,7 @@ const calls = {
   syscall: libc.func("long syscall(long number, int command, void *data, unsigned int length)"),
   mmap: libc.func("uint64_t mmap(uint64_t at, size_t n, int prot, int flags, int fd, long offset)"),
   sysconf: libc.func("long sysconf(int name)"),
+  umount2: libc.func("int umount2(const char *path, int flags)"),
   mount: libc.func("int mount(str source, str target, str type, size_t flags, str options)"),
   vsnprintf: libc.func("int vsnprintf(void *text, size_t size, void *format, void *arguments)"),
 };
@@ -292,6 +293,10 @@ export function mountFilesystem(
   attempt: string,
 ): void {
   if (calls.mount(type, path, type, flags, options) < 0) throw lastError(attempt, "mount");
+}
+
+export function unmountFilesystem(path: string, attempt: string): void {
+  if (calls.umount2(path, 0) < 0) throw lastError(attempt, "umount2");
 }
 
 /**

@@ -35,6 +35,7 @@ export const IFADDRLBLMSG_LENGTH = 12;
 /** A flag of struct fib_rule_hdr: for packets that the rule does not describe. */
 export const FIB_RULE_INVERT = 0x2;
 
+export const ARPHRD_ETHER = 1;
 export const IFF_UP = 0x1;
 export const IFF_LOOPBACK = 0x8;
 export const IFF_RUNNING = 0x40;

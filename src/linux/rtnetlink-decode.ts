@@ -72,6 +72,7 @@ export function decodeLink({ body }: NetlinkMessage): Link | undefined {
     carrier: (flags & rt.IFF_LOWER_UP) !== 0,
     running: (flags & rt.IFF_RUNNING) !== 0,
     loopback: (flags & rt.IFF_LOOPBACK) !== 0,
+    ethernet: viewOf(body).getUint16(2, true) === rt.ARPHRD_ETHER,
     mtu,
     master: u32(attributes, rt.IFLA_MASTER),
     kind: decodeKind(attributes.get(rt.IFLA_LINKINFO)),

@@ -26,6 +26,8 @@ export interface Link {
   /** Ready to pass packets, e.g. associated (IFF_RUNNING). */
   readonly running: boolean;
   readonly loopback: boolean;
+  /** Its packets have Ethernet headers (ARPHRD_ETHER); else none, as with PPP or a TUN device. */
+  readonly ethernet: boolean;
   /** Octets. */
   readonly mtu: number;
   /** Index of the bridge, bond or VRF that the link belongs to. */

@@ -196,6 +196,7 @@ describe("links", () => {
     const header = new Uint8Array(16);
     header[0] = family;
     const view = new DataView(header.buffer);
+    view.setUint16(2, 1, true);
     view.setInt32(4, 7, true);
     view.setUint32(8, flags, true);
     return header;
@@ -213,6 +214,7 @@ describe("links", () => {
       carrier: false,
       running: false,
       loopback: false,
+      ethernet: true,
       mtu: 1500,
       master: undefined,
       kind: undefined,
