@@ -24,6 +24,18 @@ export interface DataPlane {
   /** Removes everything the plane added to the host. Safe to call twice. */
   close(): Promise<void>;
 
+  /** What the plane does goes on when its process ends without {@link close}. */
+  readonly survives: boolean;
+
+  /** Ends without removing anything, where the plane survives; else as {@link close}. */
+  release(): Promise<void>;
+
+  /**
+   * All contexts of an earlier run that there still are have been set again: others that the
+   * plane found are forgotten.
+   */
+  settle(): void;
+
   /** Sends a control message (from the Shim6 header on) between two addresses. */
   sendControl(source: Address, destination: Address, bytes: Uint8Array): void;
 

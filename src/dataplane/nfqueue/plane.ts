@@ -11,17 +11,15 @@ import {
   type DataPlaneEvents,
   type TriggerPolicy,
 } from "../dataplane.ts";
+import { Oversize } from "../oversize.ts";
+import { BACKOFF_STEPS } from "../tcp-hints.ts";
 import { type PlaneContext, PlaneContextTable, pairOctets } from "./context-table.ts";
 import { PlaneCounters } from "./counters.ts";
 import { type HookSettings, Hooks } from "./hooks.ts";
 import { Observer } from "./observer.ts";
-import { Oversize } from "./oversize.ts";
 import { Rewriter } from "./rewriter.ts";
 import { LINUX, type PlaneSystem } from "./system.ts";
 import { TriggerTable } from "./trigger-table.ts";
-
-/** From the 12.8 s that TCP waits after some 10 s without an answer to its first 200 ms. */
-const BACKOFF_STEPS = 6;
 
 export interface NfqueueOptions extends HookSettings {
   readonly trigger: TriggerPolicy;
@@ -36,6 +34,7 @@ export interface NfqueueOptions extends HookSettings {
  */
 export class NfqueueDataPlane implements DataPlane {
   readonly name = "nfqueue";
+  readonly survives = false;
   readonly #options: NfqueueOptions;
   readonly #system: PlaneSystem;
   readonly #contexts = new PlaneContextTable();
@@ -93,6 +92,14 @@ export class NfqueueDataPlane implements DataPlane {
     const hooks = this.#hooks;
     this.#hooks = undefined;
     await hooks?.close();
+  }
+
+  release(): Promise<void> {
+    return this.close();
+  }
+
+  settle(): void {
+    // Nothing of an earlier run is left after `open`.
   }
 
   sendControl(source: Address, destination: Address, bytes: Uint8Array): void {

@@ -8,7 +8,7 @@ import {
   setPayloadLength,
   walkHeaders,
 } from "../../wire/ipv6.ts";
-import { FRAGMENT_HEADER_LENGTH } from "./fragmentation.ts";
+import { FRAGMENT_HEADER_LENGTH } from "../fragmentation.ts";
 
 /** RFC 8200 section 4.5. */
 const REASSEMBLY_TIMEOUT: Duration = seconds(60);

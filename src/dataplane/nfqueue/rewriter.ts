@@ -22,12 +22,12 @@ import { addPayloadHeader, findPayloadHeader, removePayloadHeader } from "../../
 import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import type { DataPlaneEvents } from "../dataplane.ts";
+import type { Oversize } from "../oversize.ts";
+import { LOCATOR_MARK } from "../ulid-routes.ts";
 import type { ActiveMapping, PlaneContext, PlaneContextTable } from "./context-table.ts";
 import type { PlaneCounters } from "./counters.ts";
 import { HOOK_LOCAL_OUT } from "./observer.ts";
-import type { Oversize } from "./oversize.ts";
 import { Reassembler } from "./reassembly.ts";
-import { LOCATOR_MARK } from "./ulid-routes.ts";
 
 const SCRATCH_LENGTH = 65_536 + IPV6_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH;
 

@@ -1,4 +1,5 @@
 import type { AddressPair } from "../../core/output.ts";
+import { LOCATOR_MARK } from "../ulid-routes.ts";
 import type { RunCommand } from "./command.ts";
 import {
   ICMP_ERROR_TYPES,
@@ -9,7 +10,6 @@ import {
   PATH_ERRORS,
 } from "./rule-constants.ts";
 import type { RewriteSettings, RuleCommand } from "./rules.ts";
-import { LOCATOR_MARK } from "./ulid-routes.ts";
 
 const CHAIN_PREFIX = "l3shim-";
 const COMMENT = "-m comment --comment l3shim";

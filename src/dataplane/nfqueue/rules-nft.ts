@@ -1,4 +1,5 @@
 import type { AddressPair } from "../../core/output.ts";
+import { LOCATOR_MARK } from "../ulid-routes.ts";
 import type { RunCommand } from "./command.ts";
 import {
   ICMP_ERROR_TYPES,
@@ -9,7 +10,6 @@ import {
   PATH_ERRORS,
 } from "./rule-constants.ts";
 import type { RewriteSettings, RuleCommand } from "./rules.ts";
-import { LOCATOR_MARK } from "./ulid-routes.ts";
 
 const OBSERVE_TABLE = "ip6 l3shim-observe";
 const REWRITE_TABLE = "ip6 l3shim-rewrite";

@@ -8,8 +8,8 @@ import type { ReceivedMessage } from "../../linux/raw-socket.ts";
 import { RouteEditor } from "../../linux/route-editor.ts";
 import { RouteLookup } from "../../linux/route-lookup.ts";
 import { openShim6Socket, type Shim6Socket } from "../../linux/shim6-socket.ts";
+import { LOCATOR_MARK, UlidRoutes } from "../ulid-routes.ts";
 import { type RunCommand, runCommand } from "./command.ts";
-import { LOCATOR_MARK, UlidRoutes } from "./ulid-routes.ts";
 
 type OpenSocket<Socket> = (
   onMessage: (message: ReceivedMessage) => void,

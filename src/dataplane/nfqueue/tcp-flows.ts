@@ -1,19 +1,10 @@
-import { buildIcmpError, ICMP_DESTINATION_UNREACHABLE } from "../../wire/icmp6.ts";
-import {
-  DESTINATION_OFFSET,
-  IPV6_HEADER_LENGTH,
-  NEXT_HEADER_OFFSET,
-  SOURCE_OFFSET,
-  setPayloadLength,
-} from "../../wire/ipv6.ts";
+import { IPV6_HEADER_LENGTH, NEXT_HEADER_OFFSET } from "../../wire/ipv6.ts";
+import { buildRetransmissionHint, PROTOCOL_TCP, TCP_HEADER_LENGTH } from "../tcp-hints.ts";
 
-const PROTOCOL_TCP = 6;
-const TCP_HEADER_LENGTH = 20;
 const PORTS = IPV6_HEADER_LENGTH;
 const SEQUENCE = IPV6_HEADER_LENGTH + 4;
 const FLAGS = IPV6_HEADER_LENGTH + 13;
 const FIN_OR_RST = 0x05;
-const NO_ROUTE = 0;
 
 /** A context with more flows forgets the one that it has known longest. */
 const FLOWS_MAX = 256;
@@ -44,25 +35,17 @@ export class TcpFlows {
     }
   }
 
-  /**
-   * For each flow an ICMPv6 Destination Unreachable, no route, from the ULID to itself, which
-   * quotes the segment. A TCP that has backed off takes one step of the back-off back for
-   * each, and retransmits when the time that is left has passed already (RFC 6069).
-   */
+  /** For each flow what makes a TCP that has backed off retransmit now. */
   retransmissionHints(localUlid: Uint8Array, peerUlid: Uint8Array): Uint8Array[] {
-    return Array.from(this.#sequences, ([ports, sequence]) => {
-      const segment = new Uint8Array(IPV6_HEADER_LENGTH + TCP_HEADER_LENGTH);
-      segment[0] = 0x60;
-      segment[NEXT_HEADER_OFFSET] = PROTOCOL_TCP;
-      setPayloadLength(segment, TCP_HEADER_LENGTH);
-      segment.set(localUlid, SOURCE_OFFSET);
-      segment.set(peerUlid, DESTINATION_OFFSET);
-      const view = new DataView(segment.buffer);
-      view.setUint32(PORTS, ports);
-      view.setUint32(SEQUENCE, sequence);
-      const fields = { type: ICMP_DESTINATION_UNREACHABLE, code: NO_ROUTE, parameter: 0 };
-      return buildIcmpError(localUlid, localUlid, fields, segment);
-    });
+    return Array.from(this.#sequences, ([ports, sequence]) =>
+      buildRetransmissionHint({
+        localUlid,
+        peerUlid,
+        localPort: Math.floor(ports / 0x10000),
+        peerPort: ports % 0x10000,
+        sequence,
+      }),
+    );
   }
 }
 

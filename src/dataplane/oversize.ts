@@ -1,7 +1,8 @@
-import type { OutgoingMessage } from "../../linux/raw-socket.ts";
-import { MAX_MESSAGE_LENGTH } from "../../linux/raw-socket.ts";
-import { addressFromBytes } from "../../wire/address.ts";
-import { buildPacketTooBig } from "../../wire/icmp6.ts";
+import type { Mapping } from "../core/output.ts";
+import type { OutgoingMessage } from "../linux/raw-socket.ts";
+import { MAX_MESSAGE_LENGTH } from "../linux/raw-socket.ts";
+import { addressFromBytes } from "../wire/address.ts";
+import { buildPacketTooBig } from "../wire/icmp6.ts";
 import {
   DESTINATION_OFFSET,
   IPV6_HEADER_LENGTH,
@@ -9,11 +10,9 @@ import {
   NEXT_HEADER_OFFSET,
   PROTOCOL_FRAGMENT,
   SOURCE_OFFSET,
-} from "../../wire/ipv6.ts";
-import { addPayloadHeader } from "../../wire/payload.ts";
-import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
-import type { ActiveMapping } from "./context-table.ts";
-import type { PlaneCounters } from "./counters.ts";
+} from "../wire/ipv6.ts";
+import { addPayloadHeader } from "../wire/payload.ts";
+import { PAYLOAD_HEADER_LENGTH } from "../wire/payload-header.ts";
 import { fragmentPacket } from "./fragmentation.ts";
 
 const PROTOCOL_TCP = 6;
@@ -25,6 +24,20 @@ export interface OversizeSockets {
   warn(message: string): void;
 }
 
+/** Where the packet goes. */
+export interface OversizePath {
+  readonly mapping: Pick<Mapping, "locators" | "peerTag">;
+  /** The locators as octets. */
+  readonly localLocator: Uint8Array;
+  readonly peerLocator: Uint8Array;
+  /** Octets that a packet may have on the way. */
+  readonly pathMtu: number;
+}
+
+interface OversizeCounters {
+  add(name: "fragmented" | "drop-too-big" | "drop-outbound-malformed" | "send-failed"): void;
+}
+
 /**
  * Packets between ULIDs that the payload header makes larger than the path's MTU. The route of
  * the ULID pair tells the ULP about the 8 octets, so that these are the exception: segments
@@ -32,11 +45,11 @@ export interface OversizeSockets {
  */
 export class Oversize {
   readonly #sockets: OversizeSockets;
-  readonly #counters: PlaneCounters;
+  readonly #counters: OversizeCounters;
   #identification: number;
 
   /** @param identification the first one for fragments: 32 bits that nobody can guess */
-  constructor(sockets: OversizeSockets, counters: PlaneCounters, identification: number) {
+  constructor(sockets: OversizeSockets, counters: OversizeCounters, identification: number) {
     this.#sockets = sockets;
     this.#counters = counters;
     this.#identification = identification;
@@ -48,7 +61,7 @@ export class Oversize {
    * octets: less than 1280 is no MTU for a ULP. What the kernel would have cut up, or what
    * already fills the ULP's own idea of the MTU, must be fragmented here.
    */
-  fit(packet: Uint8Array, mapping: ActiveMapping): Uint8Array[] {
+  fit(packet: Uint8Array, mapping: OversizePath): Uint8Array[] {
     const mtu = mapping.pathMtu - PAYLOAD_HEADER_LENGTH;
     if (packet[NEXT_HEADER_OFFSET] !== PROTOCOL_TCP || mtu < MINIMUM_MTU) {
       const limit = Math.min(mtu, IPV6_HEADER_LENGTH + MAX_MESSAGE_LENGTH - PAYLOAD_HEADER_LENGTH);
@@ -65,7 +78,7 @@ export class Oversize {
   }
 
   /** Sends one fragment on the mapping's locators, with the payload header. */
-  sendFragment(fragment: Uint8Array, mapping: ActiveMapping): void {
+  sendFragment(fragment: Uint8Array, mapping: OversizePath): void {
     const { localLocator, peerLocator } = mapping;
     const { locators, peerTag } = mapping.mapping;
     const rewritten = addPayloadHeader(fragment, localLocator, peerLocator, peerTag);

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { instant } from "../../../src/core/time.ts";
-import { fragmentPacket } from "../../../src/dataplane/nfqueue/fragmentation.ts";
-import { Reassembler } from "../../../src/dataplane/nfqueue/reassembly.ts";
-import { extension, fragment, ipv6, upperLayer } from "../../wire/support/packets.ts";
-import { packetOf, ULIDS } from "./support/fakes.ts";
+import { instant } from "../../src/core/time.ts";
+import { fragmentPacket } from "../../src/dataplane/fragmentation.ts";
+import { Reassembler } from "../../src/dataplane/nfqueue/reassembly.ts";
+import { extension, fragment, ipv6, upperLayer } from "../wire/support/packets.ts";
+import { packetOf, ULIDS } from "./nfqueue/support/fakes.ts";
 
 const UDP = 17;
 
@@ -58,12 +58,24 @@ describe("fragmentation", () => {
     expect(reassemble(new Reassembler(), fragments).at(-1)).toEqual(packet);
   });
 
-  test("a fragment is not fragmented again", () => {
+  test("fragments split into smaller ones come together to the same datagram", () => {
+    const limits = fc.integer({ min: 1000, max: 1480 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1501, max: 9000 }), limits, (length, limit) => {
+        const packet = datagram(length);
+        const smaller = fragmentsOf(packet, 1500).flatMap((each) => fragmentsOf(each, limit, 99));
+        expect(Math.max(...smaller.map((each) => each.length))).toBeLessThanOrEqual(limit);
+        expect(reassemble(new Reassembler(), smaller).at(-1)).toEqual(packet);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("a fragment that ends before its header does is refused", () => {
     const packet = ipv6(new Uint8Array(16), new Uint8Array(16), [
-      fragment(0, true),
-      upperLayer(UDP, new Uint8Array(1600)),
+      upperLayer(44, new Uint8Array(4)),
     ]);
-    expect(fragmentPacket(packet, 1280, 1)).toEqual({ ok: false, error: "fragmented-already" });
+    expect(fragmentPacket(packet, 1280, 1)).toEqual({ ok: false, error: "truncated" });
   });
 });
 

@@ -1,14 +1,19 @@
-import type { AddressPair } from "../../core/output.ts";
-import type { RouteEditor } from "../../linux/route-editor.ts";
-import type { Egress, RouteLookup } from "../../linux/route-lookup.ts";
-import { L3SHIM_ROUTE_PROTOCOL } from "../../linux/rtnetlink.ts";
-import type { RouteEdit, RuleEdit } from "../../linux/rtnetlink-encode.ts";
-import { SystemError } from "../../linux/system-error.ts";
-import { MINIMUM_MTU } from "../../wire/ipv6.ts";
-import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
+import type { AddressPair } from "../core/output.ts";
+import type { RouteEditor } from "../linux/route-editor.ts";
+import type { Egress, RouteLookup } from "../linux/route-lookup.ts";
+import { L3SHIM_ROUTE_PROTOCOL, type Route } from "../linux/rtnetlink.ts";
+import type { RouteEdit, RuleEdit } from "../linux/rtnetlink-encode.ts";
+import { SystemError } from "../linux/system-error.ts";
+import { MINIMUM_MTU } from "../wire/ipv6.ts";
+import { PAYLOAD_HEADER_LENGTH } from "../wire/payload-header.ts";
 
 /** Our table. Nothing else is in it. */
 const ULID_TABLE = 1_399_999;
+/** Whether routes and rules of that table are those of ULID pairs. */
+export function isUlidTable(table: number): boolean {
+  return table === ULID_TABLE;
+}
+
 /** Before the rules by which each locator leaves by its own uplink: a ULID is a locator too. */
 const ULID_RULE_PRIORITY = 14_000;
 
@@ -21,8 +26,8 @@ export const LOCATOR_MARK = 0x0800_0000;
 const HOST_LENGTH = 128;
 
 /**
- * Seconds that a route outlives a daemon that was killed: after that plain IPv6 goes by the
- * ULID's own uplink again.
+ * Seconds that a route outlives a daemon that was killed, where its packets are then rewritten by
+ * nobody: after that plain IPv6 goes by the ULID's own uplink again.
  */
 const ROUTE_LIFETIME = 15;
 const RENEWAL_INTERVAL_MS = 5_000;
@@ -41,20 +46,28 @@ type UlidRouteEditor = Pick<
 export class UlidRoutes {
   readonly #editor: UlidRouteEditor;
   readonly #lookup: Pick<RouteLookup, "find" | "close">;
+  readonly #outlive: boolean;
   readonly #routes = new Map<string, RouteEdit>();
   #renewal: NodeJS.Timeout | undefined;
   /** The rule that leads to the table is at this priority or at the next. */
   #priority = ULID_RULE_PRIORITY;
 
-  constructor(editor: UlidRouteEditor, lookup: Pick<RouteLookup, "find" | "close">) {
+  /** @param outlive the routes stay though the process be killed: packets go on without it */
+  constructor(
+    editor: UlidRouteEditor,
+    lookup: Pick<RouteLookup, "find" | "close">,
+    outlive = false,
+  ) {
     this.#editor = editor;
     this.#lookup = lookup;
+    this.#outlive = outlive;
   }
 
   /** Removes what an earlier run left, and leads to the table. @throws SystemError */
   open(): void {
     this.#removeAll();
     this.#editor.addRule(rule(this.#priority));
+    if (this.#outlive) return;
     this.#renewal = setInterval(() => this.#renewAll(), RENEWAL_INTERVAL_MS).unref();
   }
 
@@ -75,7 +88,7 @@ export class UlidRoutes {
       link,
       table: ULID_TABLE,
       mtu: Math.max(MINIMUM_MTU, mtu - PAYLOAD_HEADER_LENGTH),
-      lifetime: ROUTE_LIFETIME,
+      ...(this.#outlive ? {} : { lifetime: ROUTE_LIFETIME }),
     };
     this.#editor.replaceRoute(route);
     this.#routes.set(routeKey(ulids), route);
@@ -90,6 +103,34 @@ export class UlidRoutes {
     // The kernel removes routes itself when their link goes down.
     ignoreIf(isGone, () => this.#editor.deleteRoute(route));
     this.#renewSocketRoutes();
+  }
+
+  /**
+   * In place of {@link open}, with the routes that an earlier run left: those of `pairs` stay as
+   * they are.
+   * @throws SystemError
+   */
+  takeOver(pairs: readonly AddressPair[]): void {
+    const kept = new Set(pairs.map(routeKey));
+    const { rules, routes } = this.#editor.read();
+    const priorities = rules.filter(isOwn).map(({ priority }) => priority);
+    for (const route of routes.filter(isOwn)) {
+      const ulids = { local: route.source.address, peer: route.destination.address };
+      if (kept.has(routeKey(ulids))) this.#routes.set(routeKey(ulids), routeEdit(route));
+      else ignoreIf(isGone, () => this.#editor.deleteRoute(routeEdit(route)));
+    }
+    this.#priority = priorities[0] ?? this.#priority;
+    if (priorities.length === 0) this.#editor.addRule(rule(this.#priority));
+    for (const surplus of priorities.slice(1)) {
+      ignoreIf(isGone, () => this.#editor.deleteRule(rule(surplus)));
+    }
+  }
+
+  /** Leaves rule and routes where they are. */
+  release(): void {
+    clearInterval(this.#renewal);
+    this.#editor.close();
+    this.#lookup.close();
   }
 
   /** @throws SystemError */
@@ -124,18 +165,22 @@ export class UlidRoutes {
 
   #removeAll(): void {
     const { rules, routes } = this.#editor.read();
-    for (const { priority, table, protocol } of rules) {
-      if (table !== ULID_TABLE || protocol !== L3SHIM_ROUTE_PROTOCOL) continue;
+    for (const { priority } of rules.filter(isOwn)) {
       ignoreIf(isGone, () => this.#editor.deleteRule(rule(priority)));
     }
-    for (const { destination, source, link, table, metric, protocol } of routes) {
-      if (table !== ULID_TABLE || protocol !== L3SHIM_ROUTE_PROTOCOL) continue;
-      ignoreIf(isGone, () =>
-        this.#editor.deleteRoute({ destination, source, link, table, metric }),
-      );
+    for (const route of routes.filter(isOwn)) {
+      ignoreIf(isGone, () => this.#editor.deleteRoute(routeEdit(route)));
     }
     this.#routes.clear();
   }
+}
+
+function isOwn({ table, protocol }: { table: number; protocol: number | undefined }): boolean {
+  return table === ULID_TABLE && protocol === L3SHIM_ROUTE_PROTOCOL;
+}
+
+function routeEdit({ destination, source, link, table, metric }: Route): RouteEdit {
+  return { destination, source, link, table, metric };
 }
 
 function rule(priority: number): RuleEdit {

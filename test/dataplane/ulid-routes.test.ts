@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { UlidRoutes } from "../../../src/dataplane/nfqueue/ulid-routes.ts";
-import { ANY_PREFIX, type Route, type Rule } from "../../../src/linux/rtnetlink.ts";
-import type { RouteEdit, RuleEdit } from "../../../src/linux/rtnetlink-encode.ts";
-import { SystemError } from "../../../src/linux/system-error.ts";
-import { address, LOCATORS, ULIDS } from "./support/fakes.ts";
+import { UlidRoutes } from "../../src/dataplane/ulid-routes.ts";
+import { ANY_PREFIX, type Route, type Rule } from "../../src/linux/rtnetlink.ts";
+import type { RouteEdit, RuleEdit } from "../../src/linux/rtnetlink-encode.ts";
+import { SystemError } from "../../src/linux/system-error.ts";
+import { address, LOCATORS, ULIDS } from "./nfqueue/support/fakes.ts";
 
 const TABLE = 1_399_999;
 const ENOENT = 2;
