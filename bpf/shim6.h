@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernel's half of the eBPF data plane and src/dataplane/ebpf/layout.ts share. Both
+ * sides lay it out by hand: every change goes into both, and raises LAYOUT_VERSION, so that a
+ * daemon does not take over the maps of another version.
+ */
+#ifndef L3SHIM_SHIM6_H
+#define L3SHIM_SHIM6_H
+
+#include <linux/types.h>
+
+#define LAYOUT_VERSION 1
+
+/** A context without a record: forks have the pair, no context without a selector. */
+#define NO_SLOT 0xffffffff
+
+/** Flags of struct record, set by user space. */
+#define RECORD_WATCHED 1
+#define RECORD_WITHHOLDING 2
+
+/** The bit of the packet mark that keeps packets off the routes of ULID pairs. */
+#define LOCATOR_MARK 0x08000000
+
+#define FORKS_MAX 16
+
+struct address {
+	__u32 words[4];
+};
+
+/** As this host sees it, be it ULIDs or locators. */
+struct pair {
+	struct address local;
+	struct address peer;
+};
+
+/** How packets leave for a locator. */
+struct way {
+	/** Interface index; 0 when there is no route. */
+	__u32 link;
+	/** Octets that a packet may have, IPv6 header included. */
+	__u32 mtu;
+	/** The neighbour to send them to. */
+	struct address gateway;
+};
+
+/** Outbound payload leaves on these locators, with this header. */
+struct mapping {
+	struct pair locators;
+	/** The payload extension header as it is sent, but for Next Header. */
+	__u8 header[8];
+	struct way way;
+};
+
+/** What is known of a ULID pair that has contexts. */
+struct pair_state {
+	/** The record of the context that has all which no fork selects. */
+	__u32 slot;
+	/** Of `mapping`: 0 for the null mapping. */
+	__u32 mapped;
+	/** Entries of the map `forks`, from index 0 on. */
+	__u32 forks;
+	__u32 reserved;
+	/** The ULIDs' own way, for what leaves unchanged though it is in the ULID device. */
+	struct way plain;
+	struct mapping mapping;
+};
+
+struct fork_key {
+	struct pair ulids;
+	__u32 index;
+};
+
+#define SELECT_PROTOCOL 1
+#define SELECT_LOCAL_PORTS 2
+#define SELECT_PEER_PORTS 4
+#define SELECT_DSCP 8
+#define SELECT_MARK 16
+
+/** Which packets a fork carries: all criteria that `criteria` names must be met. */
+struct selector {
+	__u32 criteria;
+	__u32 mark;
+	__u32 mark_mask;
+	__u16 local_first;
+	__u16 local_last;
+	__u16 peer_first;
+	__u16 peer_last;
+	__u8 protocol;
+	__u8 dscp;
+	__u16 reserved;
+};
+
+struct fork {
+	__u32 slot;
+	struct selector selector;
+	struct mapping mapping;
+};
+
+/** A context, by the tag that its inbound payload carries, or by what it sends to its peer. */
+struct tagged {
+	__u32 slot;
+	__u32 reserved;
+	struct pair ulids;
+};
+
+/** By which an ICMPv6 error about a rewritten packet is told to be a context's. */
+struct peer_tag {
+	struct address locator;
+	/** As a number. */
+	__u64 tag;
+};
+
+/**
+ * The traffic of a context (src/core/traffic.ts); instants are nanoseconds of the monotonic
+ * clock, 0 for never. User space reads and marks it through mapped memory.
+ */
+struct record {
+	__u64 last_out;
+	__u64 first_unanswered_out;
+	__u64 packets_out;
+	__u64 bytes_out;
+	__u32 flags;
+	__u32 reserved[7];
+	__u64 last_in;
+	__u64 first_unanswered_in;
+	__u64 packets_in;
+	__u64 bytes_in;
+	__u64 reserved2[4];
+};
+
+/** A pair that may become worth a context. */
+struct candidate {
+	__u64 first;
+	__u32 packets;
+	__u32 triggered;
+};
+
+struct settings {
+	__u32 layout_version;
+	/** Interface index of the ULID device's host side. */
+	__u32 ulid_device;
+	/** 0 for never. */
+	__u64 trigger_age;
+	__u32 trigger_packets;
+	__u32 reserved;
+};
+
+enum event_kind {
+	EVENT_TRIGGER = 1,
+	EVENT_UNKNOWN_TAG = 2,
+	EVENT_INBOUND_PAYLOAD = 3,
+	EVENT_ICMP_ERROR = 4,
+	EVENT_OVERSIZE = 5,
+};
+
+/** What user space hears of; octets of a packet may follow. */
+struct event {
+	__u32 kind;
+	/** Octets that follow. */
+	__u32 length;
+	__u64 time;
+	__u64 tag;
+	/** The pair concerned, or source (local) and destination (peer) for an unknown tag. */
+	struct pair addresses;
+	/** The context's record, where there is one. */
+	__u32 slot;
+	/** EVENT_INBOUND_PAYLOAD: it carried the payload extension header. */
+	__u32 tagged;
+};
+
+/** In the order of COUNTERS in src/dataplane/ebpf/layout.ts. */
+enum counter {
+	DROP_UNKNOWN_TAG,
+	DROP_INBOUND_MALFORMED,
+	DROP_OUTBOUND_MALFORMED,
+	DROP_TOO_BIG,
+	DROP_NO_ROUTE,
+	PASSED_UNMAPPED,
+	TRANSLATED_ICMP_ERROR,
+	WITHHELD_ICMP_ERROR,
+	PASSED_ICMP_ERROR,
+	EVENT_LOST,
+	COUNTERS,
+};
+
+#endif

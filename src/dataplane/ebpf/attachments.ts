@@ -1,0 +1,137 @@
+import { unlinkSync } from "node:fs";
+import type { BpfLink, Direction } from "../../linux/bpf-link.ts";
+import type { BpfMap } from "../../linux/bpf-map.ts";
+import type { BpfProgram } from "../../linux/bpf-program.ts";
+import type { InterfaceAddress, Link } from "../../linux/rtnetlink.ts";
+import { SystemError } from "../../linux/system-error.ts";
+import { type Address, addressToBytes } from "../../wire/address.ts";
+import { isForShim } from "./unicast.ts";
+
+/** Attaches a program to a link in the network namespace of the plane. @throws SystemError */
+export type Attach = (program: BpfProgram, link: number, direction: Direction) => BpfLink;
+
+export interface AttachmentOptions {
+  readonly attach: Attach;
+  /** What an earlier run pinned at that path, with this program in it now; else `undefined`. */
+  readonly takeOver: (path: string, program: BpfProgram) => BpfLink | undefined;
+  readonly program: (name: string) => BpfProgram;
+  readonly pinPath: (name: string) => string;
+  /** The map of the host's own addresses. */
+  readonly locals: Pick<BpfMap, "update" | "delete" | "entries">;
+  /** Interface indexes of the ULID device: no uplinks. */
+  readonly ownLinks: ReadonlySet<number>;
+  readonly warn: (message: string) => void;
+}
+
+interface HostNetwork {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+interface Attachment {
+  readonly link: BpfLink;
+  readonly path: string;
+}
+
+/**
+ * Has the programs on every link by which packets of a ULID may come or go: each that has, or had,
+ * a global address. And tells the kernel's half the host's addresses.
+ */
+export class Attachments {
+  readonly #options: AttachmentOptions;
+  readonly #attached = new Map<string, Attachment>();
+  readonly #locals = new Set<Address>();
+
+  constructor(options: AttachmentOptions) {
+    this.#options = options;
+  }
+
+  isLocal(address: Address): boolean {
+    return this.#locals.has(address);
+  }
+
+  /** Follows the host's network. */
+  apply({ links, addresses }: HostNetwork): void {
+    const ours = addresses.filter(isForShim);
+    this.#setLocals(new Set(ours.map(({ address }) => address)));
+    const present = new Set(links.map(({ index }) => index));
+    this.#forgetGone(present);
+    const wanted = new Set(ours.map(({ link }) => link));
+    for (const link of links) {
+      if (!wanted.has(link.index) || link.loopback || this.#options.ownLinks.has(link.index))
+        continue;
+      const suffix = link.ethernet ? "" : "_raw";
+      this.#attach(`uplink_in${suffix}`, link.index, "ingress");
+      this.#attach(`uplink_out${suffix}`, link.index, "egress");
+    }
+  }
+
+  /** A program on a link of the plane's own. @throws SystemError */
+  attachOwn(program: string, link: number): void {
+    this.#take(program, link, "ingress");
+  }
+
+  /** Takes all programs off their links. */
+  detach(): void {
+    for (const { link, path } of this.#attached.values()) {
+      unlinkSync(path);
+      link.close();
+    }
+    this.#attached.clear();
+  }
+
+  /** What is pinned goes on. */
+  release(): void {
+    for (const { link } of this.#attached.values()) link.close();
+    this.#attached.clear();
+  }
+
+  /** A link may be gone by now. */
+  #attach(program: string, link: number, direction: Direction): void {
+    try {
+      this.#take(program, link, direction);
+    } catch (error) {
+      if (!(error instanceof SystemError) || error.code === "ENODEV") return;
+      this.#options.warn(error.message);
+    }
+  }
+
+  #take(programName: string, link: number, direction: Direction): void {
+    const key = attachmentKey(link, direction);
+    if (this.#attached.has(key)) return;
+    const { attach, pinPath, program, takeOver } = this.#options;
+    const path = pinPath(`link-${key}`);
+    const wanted = program(programName);
+    const known = takeOver(path, wanted);
+    const attached = known ?? attach(wanted, link, direction);
+    if (known === undefined) attached.pin(path);
+    this.#attached.set(key, { link: attached, path });
+  }
+
+  #forgetGone(present: ReadonlySet<number>): void {
+    for (const [key, { link, path }] of this.#attached) {
+      if (present.has(Number.parseInt(key, 10))) continue;
+      unlinkSync(path);
+      link.close();
+      this.#attached.delete(key);
+    }
+  }
+
+  #setLocals(wanted: ReadonlySet<Address>): void {
+    const { locals } = this.#options;
+    for (const address of wanted) {
+      if (this.#locals.has(address)) continue;
+      locals.update(addressToBytes(address), new Uint8Array(4));
+      this.#locals.add(address);
+    }
+    for (const address of this.#locals) {
+      if (wanted.has(address)) continue;
+      locals.delete(addressToBytes(address));
+      this.#locals.delete(address);
+    }
+  }
+}
+
+function attachmentKey(link: number, direction: Direction): string {
+  return `${link}-${direction}`;
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+import { monotonicNow } from "../../linux/clock.ts";
+import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts";
+import type { Address } from "../../wire/address.ts";
+import { addressFromBytes, addressToBytes } from "../../wire/address.ts";
+import { findIcmpError, ICMP_PACKET_TOO_BIG } from "../../wire/icmp6.ts";
+import { IPV6_HEADER_LENGTH, MINIMUM_MTU, SOURCE_OFFSET } from "../../wire/ipv6.ts";
+import type { DataPlaneEvents } from "../dataplane.ts";
+import { Oversize } from "../oversize.ts";
+import type { PlaneContext, PlaneContexts } from "./contexts.ts";
+import type { EbpfCounters } from "./counters.ts";
+import { decodeEvent, type KernelEvent } from "./layout.ts";
+
+export interface EventReaderOptions {
+  readonly contexts: PlaneContexts;
+  readonly counters: EbpfCounters;
+  readonly events: DataPlaneEvents;
+  readonly isLocal: (address: Address) => boolean;
+  readonly sendShim6: (message: OutgoingMessage) => void;
+  readonly sendIcmp: (message: OutgoingMessage) => void;
+  readonly warn: (message: string) => void;
+}
+
+/** Tells the core what the kernel's half reports, and does what that half cannot. */
+export class EventReader {
+  readonly #options: EventReaderOptions;
+  readonly #oversize: Oversize;
+
+  constructor(options: EventReaderOptions) {
+    this.#options = options;
+    const { counters, sendIcmp, sendShim6, warn } = options;
+    const first = randomBytes(4).readUInt32BE();
+    this.#oversize = new Oversize({ sendShim6, sendIcmp, warn }, counters, first);
+  }
+
+  /** @param record of the ring buffer */
+  handle(record: Uint8Array): void {
+    const event = decodeEvent(record);
+    if (event === undefined) throw new Error("the kernel's half speaks another version");
+    const { events, isLocal } = this.#options;
+    const { addresses, tag, time } = event;
+    switch (event.kind) {
+      case "trigger":
+        // What a router passes on crosses the trigger, too.
+        if (isLocal(addresses.local)) events.trigger(time, addresses);
+        return;
+      case "unknown-tag":
+        return events.unknownTag(time, addresses.local, addresses.peer, tag);
+      case "inbound-payload":
+        return this.#inboundPayload(event);
+      case "icmp-error":
+        return this.#icmpError(event);
+      case "oversize":
+        return this.#tooBig(event);
+    }
+  }
+
+  control({ source, destination, bytes }: ReceivedMessage): void {
+    this.#options.events.control(monotonicNow(), source, destination, bytes);
+  }
+
+  icmpError({ source, bytes }: ReceivedMessage): void {
+    this.#options.events.icmpError(monotonicNow(), source, bytes);
+  }
+
+  #inboundPayload({ time, slot, tagged }: KernelEvent): void {
+    const context = this.#options.contexts.bySlot(slot);
+    if (context?.watched) this.#options.events.inboundPayload(time, context.tag, tagged);
+  }
+
+  #icmpError({ time, slot, packet }: KernelEvent): void {
+    const context = this.#options.contexts.bySlot(slot);
+    if (context !== undefined) learnMtu(context, packet);
+    const source = addressFromBytes(packet, SOURCE_OFFSET);
+    this.#options.events.icmpError(time, source, packet.slice(IPV6_HEADER_LENGTH));
+  }
+
+  #tooBig({ slot, packet }: KernelEvent): void {
+    const active = this.#options.contexts.bySlot(slot)?.active;
+    if (active?.way === undefined) return;
+    const { locators } = active.mapping;
+    const path = {
+      mapping: active.mapping,
+      localLocator: addressToBytes(locators.local),
+      peerLocator: addressToBytes(locators.peer),
+      pathMtu: active.way.mtu,
+    };
+    for (const fragment of this.#oversize.fit(packet, path)) {
+      this.#oversize.sendFragment(fragment, path);
+    }
+  }
+}
+
+/** The kernel's half has lowered its own already; this one is for the next time that it is set. */
+function learnMtu({ active }: PlaneContext, packet: Uint8Array): void {
+  const found = findIcmpError(packet);
+  if (active?.way === undefined || !found.ok) return;
+  const { type, parameter: mtu } = found.value.error;
+  if (type !== ICMP_PACKET_TOO_BIG || mtu < MINIMUM_MTU || mtu >= active.way.mtu) return;
+  active.way = { ...active.way, mtu };
+}
