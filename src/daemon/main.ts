@@ -1,6 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { Endpoint } from "../core/endpoint.ts";
-import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
 import { monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -10,6 +9,7 @@ import { IDENTITY_PRIMITIVES } from "./crypto/primitives.ts";
 import { newRsaKey } from "./crypto/rsa-key.ts";
 import { findModifier } from "./crypto/search.ts";
 import { Daemon } from "./daemon.ts";
+import { createDataPlane, planePrivileges } from "./data-plane.ts";
 import { EndOfRun } from "./end-of-run.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
 import { UlidFile } from "./host/ulid-file.ts";
@@ -34,7 +34,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   let config: DaemonConfig;
   try {
     config = loadConfig(options.configFile);
-    confineProcess(options);
+    confineProcess(options, planePrivileges(config));
   } catch (error) {
     if (!EXPLAINED.some((type) => error instanceof type)) throw error;
     process.stderr.write(`${(error as Error).message}\n`);
@@ -66,12 +66,7 @@ function buildDaemon(
   log: Logger,
   end: EndOfRun,
 ): Daemon {
-  const plane = new NfqueueDataPlane({
-    ...config.nfqueue,
-    withholdErrors: !config.deliverAllIcmp,
-    trigger: config.trigger,
-    warn: (message) => log.warn(message),
-  });
+  const plane = createDataPlane(config, log);
   const clock = systemClock(monotonicNow);
   return new Daemon({
     config,

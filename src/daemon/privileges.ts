@@ -26,6 +26,14 @@ export interface ConfinementOptions {
   readonly stateDir: string;
 }
 
+/** What the data plane wants beyond that. */
+export interface PlanePrivileges {
+  /** Keep CAP_BPF, where there is one to keep. */
+  readonly bpf: boolean;
+  /** A directory that the daemon's user is to have; `undefined` for none. */
+  readonly pinDirectory: string | undefined;
+}
+
 /** Netlink, netfilter and addresses take the one, raw sockets the other. */
 export const DAEMON_CAPABILITIES: ReadonlySet<CapabilityName> = new Set([
   "CAP_NET_ADMIN",
@@ -37,13 +45,15 @@ const DEFAULT_USER = "l3shim";
 /** Set in the process that the confinement has executed. */
 const CONFINED = "L3SHIM_CONFINED";
 
-/** What the options leave to the daemon. */
-export function keptCapabilities({
-  readAnyFile,
-}: Pick<ConfinementOptions, "readAnyFile">): ReadonlySet<CapabilityName> {
-  return readAnyFile
-    ? new Set([...DAEMON_CAPABILITIES, "CAP_DAC_READ_SEARCH"])
-    : DAEMON_CAPABILITIES;
+/** What the options leave to a daemon that may have `permitted`. */
+export function keptCapabilities(
+  { readAnyFile, bpf }: Pick<ConfinementOptions, "readAnyFile"> & Pick<PlanePrivileges, "bpf">,
+  permitted: ReadonlySet<CapabilityName>,
+): ReadonlySet<CapabilityName> {
+  const kept = new Set(DAEMON_CAPABILITIES);
+  if (readAnyFile) kept.add("CAP_DAC_READ_SEARCH");
+  if (bpf && permitted.has("CAP_BPF")) kept.add("CAP_BPF");
+  return kept;
 }
 
 /**
@@ -53,9 +63,9 @@ export function keptCapabilities({
  * again. It returns in a process that is confined; one that was started so returns at once.
  * @throws PrivilegeError, SystemError
  */
-export function confineProcess(options: ConfinementOptions): void {
-  const kept = keptCapabilities(options);
+export function confineProcess(options: ConfinementOptions, plane: PlanePrivileges): void {
   const privileges = ownPrivileges();
+  const kept = keptCapabilities({ ...options, ...plane }, privileges.permitted);
   requireCapabilities(kept, privileges);
   const account = chooseAccount(options.user, privileges);
   const again = process.env[CONFINED] !== undefined;
@@ -73,6 +83,7 @@ export function confineProcess(options: ConfinementOptions): void {
     );
   }
   for (const directory of [dirname(options.socket), options.stateDir]) provide(directory, account);
+  if (plane.pinDirectory !== undefined) provide(plane.pinDirectory, account, 0o700);
   keepOnly(kept, () => become(account, privileges));
   requireAccess(options);
   process.env[CONFINED] = "1";
@@ -136,10 +147,10 @@ function obstacle(account: Account, effective: ReadonlySet<CapabilityName>): str
 }
 
 /** Makes a directory that does not exist yet, for the user. Others' are left as they are. */
-function provide(directory: string, account: Account | undefined): void {
+function provide(directory: string, account: Account | undefined, mode = 0o755): void {
   if (existsSync(directory)) return;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    mkdirSync(directory, { recursive: true, mode });
     if (account !== undefined) chownSync(directory, account.uid, account.gid);
   } catch (error) {
     throw new PrivilegeError(

@@ -1,4 +1,5 @@
 import { readdir } from "node:fs/promises";
+import { removePins } from "./pins.ts";
 import { poll, run, tryRun } from "./shell.ts";
 
 const NAMESPACE_NAME = /^l3lab-(\d+)-\d+-\w+$/;
@@ -8,6 +9,7 @@ export async function removeNamespace(namespace: string): Promise<void> {
   if (!(await namespaces()).includes(namespace)) return;
   await endProcesses(namespace, "SIGTERM");
   await run(["ip", "netns", "del", namespace]);
+  removePins(namespace);
 }
 
 /**

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { SecurityMode } from "../core/config.ts";
 import { LabProcess } from "./lab-process.ts";
 import type { Network } from "./network.ts";
+import { pinDirectory, providePins } from "./pins.ts";
 import { inNamespace, run, waitFor } from "./shell.ts";
 import { parseShimEvent, type ShimEvent } from "./shim-event.ts";
 
@@ -16,6 +17,8 @@ export interface ShimOptions {
   /** A directory for configuration, socket and state. */
   readonly directory: string;
   readonly security?: SecurityMode;
+  /** The best that works here, when it is left out. */
+  readonly dataplane?: "auto" | "ebpf" | "nfqueue";
   /** Further lines of configuration, in TOML. */
   readonly extraConfig?: string;
 }
@@ -60,7 +63,9 @@ export class ShimDaemon {
   ): Promise<ShimDaemon> {
     const directory = join(options.directory, host);
     await mkdir(directory, { recursive: true });
-    await writeFile(join(directory, "config.toml"), configuration(options));
+    providePins();
+    const pins = pinDirectory(network.namespace(host));
+    await writeFile(join(directory, "config.toml"), configuration(options, pins));
     const daemon = new ShimDaemon(network, host, options, onEvent);
     await daemon.#follow();
     return daemon;
@@ -157,12 +162,15 @@ function isClosed(path: string): boolean {
 }
 
 /** By default as in the paper, which did without HBA and CGA: believed without proof. */
-function configuration({
-  sendTimeout,
-  security = "unverified",
-  extraConfig = "",
-}: ShimOptions): string {
-  return `security = "${security}"\nsend-timeout = ${sendTimeout}\n${extraConfig}\n`;
+function configuration(options: ShimOptions, pins: string): string {
+  const { sendTimeout, security = "unverified", dataplane = "auto", extraConfig = "" } = options;
+  return [
+    `security = "${security}"`,
+    `send-timeout = ${sendTimeout}`,
+    `dataplane = "${dataplane}"`,
+    `ebpf.pin-directory = "${pins}"`,
+    `${extraConfig}\n`,
+  ].join("\n");
 }
 
 /**

@@ -24,6 +24,7 @@ test("an empty file gives safe defaults", () => {
   expect(parseConfig("", FILE)).toEqual({
     security: "verified",
     dataplane: "auto",
+    ebpf: { pinDirectory: "/sys/fs/bpf/l3shim" },
     sendTimeout: 15_000,
     contextIdleTimeout: 600_000,
     maxContexts: 65_536,
@@ -49,6 +50,7 @@ test("every key reaches the configuration", () => {
      max-contexts-per-prefix = 8
      icmp-errors = "all"
      trigger = { packets = 1, age = 2 }
+     ebpf.pin-directory = "/run/bpf/here"
      nfqueue.inbound-hook = "input"
      nfqueue.backend = "nft"
      nfqueue.queue = 7
@@ -71,6 +73,7 @@ test("every key reaches the configuration", () => {
   expect(config).toEqual({
     security: "unverified",
     dataplane: "nfqueue",
+    ebpf: { pinDirectory: "/run/bpf/here" },
     sendTimeout: 10_000,
     contextIdleTimeout: 300_000,
     maxContexts: 9,
@@ -111,6 +114,7 @@ test.each([
   ['\n\nsend-timeout = "x"', 3, "send-timeout: must be a whole number"],
   ["context-idle-timeout = 299", 1, "context-idle-timeout: must be a whole number from 300"],
   ['security = "none"', 1, 'security: must be one of "verified", "unverified", but is "none"'],
+  ['ebpf.pin-directory = "here"', 1, "ebpf.pin-directory: must be a path from the root on"],
   ["sendtimeout = 10", 1, "sendtimeout: unknown key; known here: security, dataplane"],
   ["[trigger]\n\npacket = 5", 3, "trigger.packet: unknown key; known here: packets, age"],
   ["a = 1\ntrigger = { packets = 0 }", 2, "trigger.packets: must be a whole number from 1"],

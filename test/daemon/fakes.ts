@@ -35,6 +35,7 @@ export function linkOf(index: number, changes: Partial<Link> = {}): Link {
     carrier: true,
     running: true,
     loopback: false,
+    ethernet: true,
     mtu: 1500,
     master: undefined,
     alias: undefined,
@@ -127,6 +128,7 @@ export class VirtualClock implements Clock {
 /** A data plane that remembers what it was told and says what a test wants. */
 export class FakePlane implements DataPlane {
   readonly name = "nfqueue";
+  readonly survives = false;
   readonly calls: string[] = [];
   readonly counters = { "fake-dropped": 3 };
   readonly records = new Map<ContextTag, TrafficRecord>();
@@ -149,6 +151,15 @@ export class FakePlane implements DataPlane {
   close(): Promise<void> {
     this.calls.push("close");
     return Promise.resolve();
+  }
+
+  release(): Promise<void> {
+    this.calls.push("release");
+    return Promise.resolve();
+  }
+
+  settle(): void {
+    this.calls.push("settle");
   }
 
   sendControl(source: Address, destination: Address, bytes: Uint8Array): void {

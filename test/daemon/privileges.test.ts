@@ -41,10 +41,18 @@ describe("a process is confined", () => {
   });
 
   test("with CAP_DAC_READ_SEARCH where that is wanted, and then not without", () => {
-    const kept = keptCapabilities({ readAnyFile: true });
+    const kept = keptCapabilities({ readAnyFile: true, bpf: false }, OURS);
     expect([...kept]).toEqual([...OURS, "CAP_DAC_READ_SEARCH"]);
     expect(isConfined(kept, CONFINED)).toBe(false);
-    expect(keptCapabilities({ readAnyFile: false })).toEqual(OURS);
+    expect(keptCapabilities({ readAnyFile: false, bpf: false }, OURS)).toEqual(OURS);
+  });
+
+  test("with CAP_BPF where the data plane wants it and there is one", () => {
+    const permitted = new Set<CapabilityName>([...OURS, "CAP_BPF", "CAP_SYS_ADMIN"]);
+    const wish = { readAnyFile: false, bpf: true };
+    expect([...keptCapabilities(wish, permitted)]).toEqual([...OURS, "CAP_BPF"]);
+    expect(keptCapabilities(wish, OURS)).toEqual(OURS);
+    expect(keptCapabilities({ ...wish, bpf: false }, permitted)).toEqual(OURS);
   });
 
   test("with a larger bounding set that it cannot reduce", () => {

@@ -18,12 +18,13 @@ const DEFAULT_CONFIG_FILE = "/etc/l3shim/config.toml";
 /** The daemon's configuration, checked and with every default filled in. */
 export interface DaemonConfig {
   readonly security: SecurityMode;
-  readonly dataplane: "auto" | "nfqueue";
+  readonly dataplane: "auto" | "ebpf" | "nfqueue";
   readonly sendTimeout: Duration;
   readonly contextIdleTimeout: Duration;
   readonly maxContexts: number;
   readonly maxContextsPerPrefix: number;
   readonly trigger: TriggerPolicy;
+  readonly ebpf: EbpfConfig;
   readonly nfqueue: NfqueueConfig;
   /** Offer temporary addresses (RFC 8981) as locators too. */
   readonly temporaryLocators: boolean;
@@ -34,6 +35,11 @@ export interface DaemonConfig {
   /** Who may open the control socket. */
   readonly controlReaders: Readers;
   readonly logLevel: "error" | "warn" | "info" | "debug" | "trace";
+}
+
+export interface EbpfConfig {
+  /** On a bpffs; where programs and maps are pinned. */
+  readonly pinDirectory: string;
 }
 
 export interface NfqueueConfig {
@@ -169,6 +175,7 @@ function fromFile(file: ConfigFile): DaemonConfig {
       packets: file.trigger.packets,
       age: file.trigger.age === undefined ? undefined : seconds(file.trigger.age),
     },
+    ebpf: { pinDirectory: file.ebpf["pin-directory"] },
     nfqueue: {
       inboundHook: file.nfqueue["inbound-hook"],
       backend: file.nfqueue.backend,

@@ -28,6 +28,11 @@ const interfaceName = v.pipe(
   v.regex(/^[^\s/]{1,15}$/, "must be the name of an interface, 1 to 15 characters"),
 );
 
+const absolutePath = v.pipe(
+  v.string("must be a path"),
+  v.regex(/^\/[^/]/, "must be a path from the root on"),
+);
+
 const uplink = table({
   interface: interfaceName,
   gateway: v.optional(ipv6Address),
@@ -40,7 +45,7 @@ const uplink = table({
 
 export const CONFIG_SCHEMA = table({
   security: v.optional(choice(["verified", "unverified"]), "verified"),
-  dataplane: v.optional(choice(["auto", "nfqueue"]), "auto"),
+  dataplane: v.optional(choice(["auto", "ebpf", "nfqueue"]), "auto"),
   "send-timeout": v.optional(sendTimeoutSeconds, 15),
   "context-idle-timeout": v.optional(
     integer(300, 604_800, "(seconds)"),
@@ -56,6 +61,7 @@ export const CONFIG_SCHEMA = table({
     }),
     {},
   ),
+  ebpf: v.optional(table({ "pin-directory": v.optional(absolutePath, "/sys/fs/bpf/l3shim") }), {}),
   nfqueue: v.optional(
     table({
       "inbound-hook": v.optional(choice(["prerouting", "input"]), "prerouting"),

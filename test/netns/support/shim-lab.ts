@@ -28,6 +28,12 @@ export interface ShimLabOptions {
   readonly extraConfig?: string;
 }
 
+/**
+ * The tests of the whole run with each data plane: vitest.config.ts says which. Never "auto": a
+ * plane that cannot be had is to fail them.
+ */
+const DATAPLANE = process.env["L3SHIM_TEST_DATAPLANE"] === "nfqueue" ? "nfqueue" : "ebpf";
+
 /** A network with daemons, for tests of the whole. Close it in the end. */
 export class ShimLab {
   readonly lab: Lab;
@@ -69,7 +75,7 @@ export class ShimLab {
     const { network, directory } = this.lab;
     const options: ShimOptions = {
       ...{ sendTimeout: SEND_TIMEOUT, security: this.#security },
-      ...{ directory, extraConfig },
+      ...{ directory, dataplane: DATAPLANE, extraConfig },
     };
     const daemon = await ShimDaemon.start(network, host, options);
     this.#daemons.set(host, daemon);

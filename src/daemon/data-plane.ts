@@ -1,0 +1,65 @@
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { DataPlane } from "../dataplane/dataplane.ts";
+import { EbpfDataPlane } from "../dataplane/ebpf/plane.ts";
+import { FallbackDataPlane } from "../dataplane/fallback.ts";
+import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
+import { isBpffs, mountBpffs } from "../linux/bpffs.ts";
+import { SystemError } from "../linux/system-error.ts";
+import type { DaemonConfig } from "./config/config.ts";
+import type { Logger } from "./log.ts";
+import type { PlanePrivileges } from "./privileges.ts";
+
+/** What clang made of bpf/shim6.bpf.c; it lies beside the compiled sources. */
+const OBJECT_FILE = fileURLToPath(new URL("../bpf/shim6.bpf.o", import.meta.url));
+
+/** The data plane that the configuration asks for. */
+export function createDataPlane(config: DaemonConfig, log: Logger): DataPlane {
+  switch (config.dataplane) {
+    case "ebpf":
+      return createEbpf(config, log);
+    case "nfqueue":
+      return createNfqueue(config, log);
+    case "auto":
+      return new FallbackDataPlane(createEbpf(config, log), createNfqueue(config, log), (reason) =>
+        log.warn(
+          { remedy: reason.remedy },
+          `no data plane in the kernel, so packets pass through user space: ${reason.message}`,
+        ),
+      );
+  }
+}
+
+/**
+ * What the data plane needs while there are all privileges: a bpffs to pin programs on. Without one
+ * the plane says what it lacks when it opens.
+ */
+export function planePrivileges({ dataplane, ebpf }: DaemonConfig): PlanePrivileges {
+  if (dataplane === "nfqueue") return { bpf: false, pinDirectory: undefined };
+  const parent = dirname(ebpf.pinDirectory);
+  try {
+    mountBpffs(parent);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+  }
+  return { bpf: true, pinDirectory: isBpffs(parent) ? ebpf.pinDirectory : undefined };
+}
+
+function createEbpf(config: DaemonConfig, log: Logger): EbpfDataPlane {
+  return new EbpfDataPlane({
+    objectFile: OBJECT_FILE,
+    pinDirectory: config.ebpf.pinDirectory,
+    contexts: config.maxContexts,
+    trigger: config.trigger,
+    warn: (message) => log.warn(message),
+  });
+}
+
+function createNfqueue(config: DaemonConfig, log: Logger): NfqueueDataPlane {
+  return new NfqueueDataPlane({
+    ...config.nfqueue,
+    withholdErrors: !config.deliverAllIcmp,
+    trigger: config.trigger,
+    warn: (message) => log.warn(message),
+  });
+}
