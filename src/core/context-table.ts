@@ -50,6 +50,13 @@ export class ContextTable {
     else sharing.add(context);
   }
 
+  /** A new exchange has a new nonce, which only those know who are where it goes. */
+  setInitiatorNonce(context: Context, nonce: number): void {
+    this.#byNonce.delete(context.initiatorNonce);
+    context.initiatorNonce = nonce;
+    this.#byNonce.set(nonce, context);
+  }
+
   /** Contexts with peers in the address's /64. */
   countOfPrefix(peer: Address): number {
     return this.#byPrefix.sizeOf(prefixOf(peer));

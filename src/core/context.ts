@@ -38,7 +38,8 @@ export class Context {
   readonly ulids: AddressPair;
   readonly forkedInstance: number;
   readonly initiator: boolean;
-  readonly initiatorNonce: number;
+  /** Of the exchange under way; changed by the context table, which finds contexts by it. */
+  initiatorNonce: number;
   /** Generation of the locator list that the offer went out with. */
   generation: number;
   readonly createdAt: Instant;
@@ -64,8 +65,10 @@ export class Context {
   selector: FlowSelector | undefined;
   /** CT(peer); set by the context table, which finds contexts by it. */
   peerTag: ContextTag | undefined;
-  /** Where the exchange under way runs: the ULIDs, or what worked last. */
+  /** Where the exchange under way runs: the ULIDs, or where the peer asked for it. */
   exchangePair: AddressPair;
+  /** Where it runs with the next I1, in turn with `exchangePair`; `undefined` for nowhere else. */
+  otherPair: AddressPair | undefined;
   /** Our Send Timeout as the peer has been told, and has acknowledged. */
   sendTimeout: Duration;
   /** Our own timer is longer by this factor (RFC 5534 section 4.1). */
@@ -77,6 +80,8 @@ export class Context {
   i2Sent = 0;
   /** When I2 or I2bis of the exchange under way left last. */
   secondSentAt: Instant | undefined;
+  /** When an R2 last answered an I1. */
+  i1AnsweredAt: Instant | undefined;
   retransmitAt: Instant | undefined;
   holdUntil: Instant | undefined;
   /** The data plane knows the context. */
@@ -119,6 +124,14 @@ export class Context {
     );
   }
 
+  /**
+   * Whether the peer has answered there (or is there by definition, at its ULID), so that packets
+   * harm nobody else: a peer may claim the address of a third party.
+   */
+  isProvenAt(peer: Address): boolean {
+    return this.reachable.has(peer) || peer === this.locators.peer;
+  }
+
   /** When it was last of use, as far as the last reading of its traffic tells. */
   get lastUsed(): Instant {
     return this.reachability?.lastUsed() ?? this.createdAt;
@@ -130,6 +143,7 @@ export class Context {
     this.i1Sent = 0;
     this.i2Sent = 0;
     this.secondSentAt = undefined;
+    this.otherPair = undefined;
     this.retransmitAt = undefined;
     this.holdUntil = undefined;
   }

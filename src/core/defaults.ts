@@ -55,12 +55,12 @@ export const CACHED_PROOFS = 256;
 export const CACHED_CLAIMS = 4096;
 
 /**
- * Probes of explorations that nobody asked for, to locators in one /64 that have not answered:
- * in a second on average, and at once. Peers that all name a victim's addresses can't make us
- * send it more.
+ * Probes of explorations that nobody asked for, I2 and I2bis, to locators in one /64 that have not
+ * answered: in a second on average, and at once. Peers that all name a victim's addresses can't
+ * make us send it more.
  */
-export const UNPROVEN_PROBES_PER_SECOND = 50;
-export const UNPROVEN_PROBES_BURST = 500;
+export const UNPROVEN_PACKETS_PER_SECOND = 50;
+export const UNPROVEN_PACKETS_BURST = 500;
 
 /** Prefixes whose budgets are remembered. */
 export const BUDGETED_PREFIXES = 4096;

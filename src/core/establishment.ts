@@ -7,9 +7,11 @@ import type { ContextState } from "./view.ts";
 export type EstablishmentEvent =
   /** The trigger or a command asks for a context. */
   | "open"
-  /** I1 that doesn't repeat what the context already knows. */
+  /** I1 from nobody whom a context knows to be there. */
   | "i1"
-  /** I1 in ESTABLISHED from a known locator with the tag that we have: our R2 was lost. */
+  /** I1 from the peer while our own exchange with it is under way (section 7.4). */
+  | "i1-concurrent"
+  /** I1 in ESTABLISHED from the peer with the tag that we have: our R2 was lost. */
   | "i1-repeated"
   | "r1"
   /** I2 that passed the validator, the limits and the locator verification. */
@@ -73,6 +75,11 @@ export const ESTABLISHMENT: Readonly<Record<EstablishmentEvent, Row>> = {
     "E-FAILED": REPLY_R1,
     "NO-SUPPORT": REPLY_R1,
     ESTABLISHED: REPLY_R1,
+    "I1-SENT": REPLY_R1,
+    "I2-SENT": REPLY_R1,
+    "I2BIS-SENT": REPLY_R1,
+  },
+  "i1-concurrent": {
     "I1-SENT": REPLY_R2,
     "I2-SENT": REPLY_R2,
     "I2BIS-SENT": REPLY_R2,

@@ -1,3 +1,4 @@
+import type { Address } from "../wire/address.ts";
 import type { I1, I2, I2bis, Option, R1, R1bis, R2 } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { LocalLocator } from "./config.ts";
@@ -22,6 +23,7 @@ export class HandshakeSender {
   }
 
   sendI1(now: Instant, context: Context): void {
+    this.#changePair(context);
     context.i1Sent += 1;
     context.i2Sent = 0;
     context.retransmitAt = this.#backOff(now, I1_TIMEOUT, context.i1Sent);
@@ -61,11 +63,31 @@ export class HandshakeSender {
       this.#shim.emit({ type: "watch", tag, on: true });
     }
     context.secondSentAt = now;
+    if (!context.isProvenAt(exchangePair.peer) && !this.#mayAsk(now, exchangePair.peer)) return;
     const { message, offer } = fitOffer(context.offer, (part) =>
       this.#second(context, proof, part),
     );
     context.offer = offer;
     this.#shim.send(exchangePair, message, tag);
+  }
+
+  /** Whoever names a victim as its locator can have us send this to it: see `unprovenPackets`. */
+  #mayAsk(now: Instant, peer: Address): boolean {
+    const may = this.#shim.unprovenPackets.take(now, peer);
+    if (!may) this.#shim.counters.add("drop-probe-allowance");
+    return may;
+  }
+
+  /**
+   * An R1bis that was forged names any pair, also one that is dead: once I2bis has had no answer
+   * there, I1 goes where payload goes, and there, in turn.
+   */
+  #changePair(context: Context): void {
+    const { otherPair, exchangePair } = context;
+    if (otherPair === undefined) return;
+    context.exchangePair = otherPair;
+    context.otherPair = exchangePair;
+    this.#shim.contexts.setInitiatorNonce(context, this.#shim.freshNonce());
   }
 
   #second(context: Context, proof: ResponderProof, offer: readonly LocalLocator[]): I2 | I2bis {

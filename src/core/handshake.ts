@@ -3,17 +3,18 @@ import { IPV6_HEADER_LENGTH } from "../wire/ipv6.ts";
 import type { I1, I2, I2bis, Option, R1, R1bis, R2 } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import { Context } from "./context.ts";
-import { SEND_TIMEOUT_JITTER } from "./defaults.ts";
+import { REPETITION_INTERVAL, SEND_TIMEOUT_JITTER } from "./defaults.ts";
 import { type Received, refuseLocators } from "./errors.ts";
 import {
   ESTABLISHMENT,
   type EstablishmentAction,
   type EstablishmentEvent,
 } from "./establishment.ts";
+import { forkedInstanceOf, kindOfI1, ulidsOf, validatorInput } from "./exchange-claims.ts";
 import { HandshakeSender, recoveryInput } from "./handshake-sender.ts";
 import { acceptLocators, nothingTold, offerLocators, type PeerLocatorSet } from "./locator-set.ts";
 import { keepaliveTimeoutIn, type LocatorUpdates } from "./locator-updates.ts";
-import type { AddressPair, FailureCause } from "./output.ts";
+import { type AddressPair, type FailureCause, samePair } from "./output.ts";
 import { Reachability } from "./reachability.ts";
 import {
   I1_RETRIES_MAX,
@@ -24,7 +25,7 @@ import {
 } from "./rfc5533.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
 import type { Shim } from "./shim.ts";
-import { after, type Duration, type Instant } from "./time.ts";
+import { after, between, type Duration, type Instant } from "./time.ts";
 import type { ValidatorInput } from "./validator.ts";
 
 /** What I2 and R2 tell about the peer, once believed. */
@@ -32,8 +33,8 @@ interface PeerState {
   readonly tag: ContextTag;
   readonly set: PeerLocatorSet;
   readonly keepaliveTimeout: Duration;
-  /** The pair over which it came, seen from here. */
-  readonly arrival: AddressPair;
+  /** The pair that the exchange has proven to reach the peer, seen from here. */
+  readonly proven: AddressPair;
   /** Of the packet. */
   readonly octets: number;
 }
@@ -105,15 +106,22 @@ export class Handshake {
     if (!this.#isOurs(ulids.local)) return this.#shim.counters.add("drop-bad-address");
     const forkedInstance = forkedInstanceOf(message.options);
     const context = this.#shim.contexts.byUlids(ulids, forkedInstance);
-    const repeated =
-      context?.state === "ESTABLISHED" &&
-      context.peerTag === message.initiatorContextTag &&
-      context.hasPair(arrival);
-    this.#run(now, context, repeated ? "i1-repeated" : "i1", {
+    const event = kindOfI1(context, message, arrival);
+    if (context !== undefined && event !== "i1") {
+      if (!this.#mayAnswerI1(now, context)) return this.#shim.counters.add("drop-rate-limit");
+      context.i1AnsweredAt = now;
+    }
+    this.#run(now, context, event, {
       arrival,
       initiatorNonce: message.initiatorNonce,
       validatorInput: validatorInput(message.initiatorContextTag, ulids, arrival, forkedInstance),
     });
+  }
+
+  /** An R2 may be twenty times as long as the I1, which anybody can send in the peer's name. */
+  #mayAnswerI1(now: Instant, { i1AnsweredAt }: Context): boolean {
+    const tooSoon = i1AnsweredAt !== undefined && between(i1AnsweredAt, now) < REPETITION_INTERVAL;
+    return !tooSoon && this.#shim.takeAnswer(now);
   }
 
   /** RFC 5533 section 7.11. */
@@ -162,7 +170,8 @@ export class Handshake {
       return this.#shim.counters.add("drop-validator");
     }
     const tag = message.initiatorContextTag;
-    const peer = this.#peerState(now, tag, ulids.peer, message.options, received);
+    // R1 or R1bis went there, and came: without it there is no validator.
+    const peer = this.#peerState(now, tag, ulids.peer, message.options, received, arrival);
     if (peer === undefined) return;
     const forkedInstance = forkedInstanceOf(message.options);
     const existing = this.#shim.contexts.byUlids(ulids, forkedInstance);
@@ -180,13 +189,16 @@ export class Handshake {
   handleR1bis(now: Instant, message: R1bis, arrival: AddressPair): void {
     const validator = message.options.find((option) => option.name === "ResponderValidator");
     if (validator === undefined) return this.#shim.counters.add("drop-malformed");
-    const context = this.#shim.contexts
+    const { contexts } = this.#shim;
+    const context = contexts
       .byPeerTag(message.packetContextTag)
       .find((candidate) => candidate.hasPair(arrival));
     if (context === undefined) return this.#shim.counters.add("drop-unknown-context");
     if (context.state === "ESTABLISHED") {
       context.proof = { nonce: message.responderNonce, validator: validator.validator };
       context.exchangePair = arrival;
+      if (!samePair(arrival, context.locators)) context.otherPair = context.locators;
+      contexts.setInitiatorNonce(context, this.#shim.freshNonce());
       this.#updates.handlePeerRenewed(now, context);
     }
     this.#run(now, context, "r1bis", { arrival });
@@ -198,7 +210,10 @@ export class Handshake {
     this.#run(now, undefined, "unknown-tag", { arrival, packetTag });
   }
 
-  /** RFC 5533 section 7.16; found by nonce and Ls, because R2 may come on any pair. */
+  /**
+   * RFC 5533 section 7.16; found by nonce and Ls, because R2 may come on any pair. The nonce shows
+   * that the peer is where our message went; where R2 comes from shows nothing.
+   */
   handleR2(now: Instant, message: R2, received: Received): void {
     const { arrival } = received;
     const context = this.#shim.contexts.byInitiatorNonce(message.initiatorNonce);
@@ -206,7 +221,9 @@ export class Handshake {
       return this.#shim.counters.add("drop-unknown-context");
     }
     const tag = message.responderContextTag;
-    const peer = this.#peerState(now, tag, context.ulids.peer, message.options, received);
+    const { exchangePair, ulids } = context;
+    const { options } = message;
+    const peer = this.#peerState(now, tag, ulids.peer, options, received, exchangePair);
     if (peer === undefined) return;
     this.#run(now, context, "r2", { arrival, peer });
   }
@@ -324,7 +341,7 @@ export class Handshake {
     this.#updates.handlePeerRenewed(now, context);
     if (context.installed) this.#shim.emit({ type: "watch", tag: context.tag, on: false });
     if (context.reachability === undefined) this.#establish(now, context, peer);
-    else context.reachability.handlePeerRenewed(peer.arrival);
+    else context.reachability.handlePeerRenewed(peer.proven);
     // What has changed here since our I2, I2bis or R2 left.
     this.#updates.handleLocalChange(now, context);
     const locators = peer.set.locators.map(({ address }) => address);
@@ -332,12 +349,12 @@ export class Handshake {
   }
 
   /** The exchange has just proven the pair that it ran on; payload may need another at once. */
-  #establish(now: Instant, context: Context, { tag: peerTag, arrival }: PeerState): void {
-    context.locators = arrival;
+  #establish(now: Instant, context: Context, { tag: peerTag, proven }: PeerState): void {
+    context.locators = proven;
     context.establishedAt = now;
     this.#shim.install(context);
     context.reachability = new Reachability(now, this.#shim, context);
-    this.#shim.report(now, context, { event: "established", locators: arrival, peerTag });
+    this.#shim.report(now, context, { event: "established", locators: proven, peerTag });
     context.reachability.start();
   }
 
@@ -375,10 +392,7 @@ export class Handshake {
         () => random.tag(),
         (tag) => contexts.byTag(tag) === undefined,
       ),
-      initiatorNonce: fresh(
-        () => random.uint32(),
-        (nonce) => contexts.byInitiatorNonce(nonce) === undefined,
-      ),
+      initiatorNonce: this.#shim.freshNonce(),
       ulids,
       forkedInstance,
       initiator,
@@ -403,6 +417,7 @@ export class Handshake {
     ulid: Address,
     options: readonly Option[],
     received: Received,
+    proven: AddressPair,
   ): PeerState | undefined {
     const accepted = acceptLocators(now, this.#shim.proofs, ulid, options, nothingTold(ulid));
     if (!accepted.ok) {
@@ -410,39 +425,9 @@ export class Handshake {
       return undefined;
     }
     const keepaliveTimeout = keepaliveTimeoutIn(options) ?? SEND_TIMEOUT;
-    const { arrival, bytes } = received;
-    const octets = IPV6_HEADER_LENGTH + bytes.length;
-    return { tag, set: accepted.value, keepaliveTimeout, arrival, octets };
+    const octets = IPV6_HEADER_LENGTH + received.bytes.length;
+    return { tag, set: accepted.value, keepaliveTimeout, proven, octets };
   }
-}
-
-/** The ULID pair of I1, I2 and I2bis, seen from here (RFC 5533 section 5.15.6). */
-function ulidsOf(options: readonly Option[], arrival: AddressPair): AddressPair {
-  const option = options.find(({ name }) => name === "UlidPair");
-  if (option?.name !== "UlidPair") return arrival;
-  return { local: option.receiverUlid, peer: option.senderUlid };
-}
-
-function forkedInstanceOf(options: readonly Option[]): number {
-  const option = options.find(({ name }) => name === "ForkedInstanceIdentifier");
-  return option?.name === "ForkedInstanceIdentifier" ? option.identifier : 0;
-}
-
-function validatorInput(
-  initiatorTag: ContextTag,
-  ulids: AddressPair,
-  arrival: AddressPair,
-  forkedInstance: number,
-): ValidatorInput {
-  return {
-    exchange: "establishment",
-    initiatorTag,
-    initiatorUlid: ulids.peer,
-    responderUlid: ulids.local,
-    initiatorLocator: arrival.peer,
-    responderLocator: arrival.local,
-    forkedInstance,
-  };
 }
 
 /** A value that is not taken: tags and nonces are unique on the host. */

@@ -445,10 +445,9 @@ export class Reachability {
 
   /** Where the peer has answered before, and where payload goes anyway, a probe harms nobody. */
   #maySend(now: Instant, { peer }: AddressPair, message: Probe): boolean {
-    const { allowance, locators, reachable } = this.#context;
-    if (reachable.has(peer) || peer === locators.peer || this.#traffic === undefined) return true;
-    if (this.#initiative) return this.#shim.unprovenProbes.take(now, peer);
-    return allowance.take(packetLength(message), this.#traffic);
+    if (this.#context.isProvenAt(peer) || this.#traffic === undefined) return true;
+    if (this.#initiative) return this.#shim.unprovenPackets.take(now, peer);
+    return this.#context.allowance.take(packetLength(message), this.#traffic);
   }
 
   #probePair(arrival: AddressPair | undefined): AddressPair | undefined {

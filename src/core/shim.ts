@@ -12,8 +12,8 @@ import {
   ANSWERS_PER_SECOND,
   CACHED_PROOFS,
   EVICTION_CANDIDATES,
-  UNPROVEN_PROBES_BURST,
-  UNPROVEN_PROBES_PER_SECOND,
+  UNPROVEN_PACKETS_BURST,
+  UNPROVEN_PACKETS_PER_SECOND,
 } from "./defaults.ts";
 import { LocatorProofs } from "./locator-proofs.ts";
 import type { AddressPair, CloseCause, ContextEvent, Output } from "./output.ts";
@@ -44,8 +44,8 @@ export class Shim {
   sendTimeout: Duration;
   /** For what is answered without a context: nobody can make us send without bound. */
   readonly #answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
-  /** Of our own explorations, to locators at which their peers have not answered. */
-  readonly unprovenProbes = new PrefixBuckets(UNPROVEN_PROBES_PER_SECOND, UNPROVEN_PROBES_BURST);
+  /** Of what we begin ourselves, to locators at which their peers have not answered. */
+  readonly unprovenPackets = new PrefixBuckets(UNPROVEN_PACKETS_PER_SECOND, UNPROVEN_PACKETS_BURST);
   /** First generations of the lists that were offered. */
   readonly #generations = new BoundedMap<number>(CACHED_PROOFS);
   readonly #outputs: Output[] = [];
@@ -85,8 +85,13 @@ export class Shim {
 
   /** Answers a message that no context vouches for, within the rate for all such answers. */
   answer(now: Instant, pair: AddressPair, message: ControlMessage): void {
-    if (this.#answers.take(now)) this.send(pair, message, undefined);
+    if (this.takeAnswer(now)) this.send(pair, message, undefined);
     else this.counters.add("drop-rate-limit");
+  }
+
+  /** Whether one more such answer is within the rate. */
+  takeAnswer(now: Instant): boolean {
+    return this.#answers.take(now);
   }
 
   report(now: Instant, context: Context, details: EventDetails): void {
@@ -110,6 +115,13 @@ export class Shim {
     const generation = this.random.uint32();
     this.#generations.set(list, generation);
     return generation;
+  }
+
+  /** A nonce that no context has. */
+  freshNonce(): number {
+    let nonce = this.random.uint32();
+    while (this.contexts.byInitiatorNonce(nonce) !== undefined) nonce = this.random.uint32();
+    return nonce;
   }
 
   /** The address serves as a source at this moment. */

@@ -14,6 +14,7 @@ const ESTABLISHMENT_STATES: Readonly<Record<EstablishmentEvent, readonly Context
   // A ULID pair that has a context asks for none.
   open: ["IDLE"],
   i1: ALWAYS,
+  "i1-concurrent": ["I1-SENT", "I2-SENT", "I2BIS-SENT"],
   "i1-repeated": ["ESTABLISHED"],
   r1: WITH_CONTEXT,
   i2: ALWAYS,
@@ -29,7 +30,8 @@ const ESTABLISHMENT_STATES: Readonly<Record<EstablishmentEvent, readonly Context
   // A recovery has sent no I1 yet: it goes back to I1-SENT before it can fail.
   "attempt-failed": ["I1-SENT", "I2-SENT"],
   refused: WITH_CONTEXT,
-  "no-support": WITH_CONTEXT,
+  // Of an exchange that R1bis has begun no I1 has left.
+  "no-support": WITH_CONTEXT.filter((state) => state !== "I2BIS-SENT"),
   "hold-down-over": ["E-FAILED", "NO-SUPPORT"],
 };
 

@@ -1,5 +1,6 @@
 import { chosen, done, notApplicable, type Section } from "./row.ts";
 
+const HOSTILE = "core/hostile-exchanges";
 const VERIFIED =
   "core/establishment > mode verified believes no locator without proof, and offers none";
 const REFUSED = "core/updates > %s: Error %i, and nothing changes";
@@ -200,7 +201,14 @@ export const ESTABLISHMENT: readonly Section[] = [
         "core/establishment > a peer that has lost its context makes it anew with a new tag, and the old one is replaced",
         "core/requirements > I1 in ESTABLISHED from an unknown locator gets R1",
       ),
-      done("must", "answer with R2 while an exchange of ours is under way", BOTH_CROSS, CROSSING),
+      chosen(
+        "must",
+        "answer with R2 while an exchange of ours is under way",
+        "our decision: only to a locator where the peer is known to be, else with R1; a stranger got our tag otherwise",
+        BOTH_CROSS,
+        CROSSING,
+        `${HOSTILE} > an I1 is answered with R2, and so with our tag, only where the peer is > a stranger who names our ULIDs while we wait learns no tag`,
+      ),
     ],
   },
   {
@@ -377,8 +385,9 @@ export const ESTABLISHMENT: readonly Section[] = [
       chosen(
         "must",
         "find the context of an R2",
-        "our decision: by initiator nonce and locators",
+        "our decision: by initiator nonce and locators; it proves the pair that our message went over, not its own",
         EXCHANGE,
+        `${HOSTILE} > an R2 shows where our I1, I2 or I2bis came, and not where it came from itself > an R2 to %s from a victim moves nothing`,
       ),
     ],
   },
@@ -416,6 +425,7 @@ export const ESTABLISHMENT: readonly Section[] = [
         "believe an R1bis only from the peer of the context",
         "our decision: on any pair of Ls, as probes run on all",
         "core/recovery > an R1bis for a tag that we don't use, or from elsewhere, changes nothing",
+        `${HOSTILE} > a forged R1bis > in a victim's name sends it no more I2bis than unproven locators get`,
       ),
       done("MUST", "name the ULID pair when the addresses don't", RECOVERY_OPTIONS),
       done(
