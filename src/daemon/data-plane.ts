@@ -36,13 +36,14 @@ export function createDataPlane(config: DaemonConfig, log: Logger): DataPlane {
  */
 export function planePrivileges({ dataplane, ebpf }: DaemonConfig): PlanePrivileges {
   if (dataplane === "nfqueue") return { bpf: false, pinDirectory: undefined };
-  const parent = dirname(ebpf.pinDirectory);
+  const { pinDirectory } = ebpf;
   try {
-    mountBpffs(parent);
+    if (!isBpffs(dirname(pinDirectory))) mountBpffs(pinDirectory);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
+    return { bpf: true, pinDirectory: undefined };
   }
-  return { bpf: true, pinDirectory: isBpffs(parent) ? ebpf.pinDirectory : undefined };
+  return { bpf: true, pinDirectory };
 }
 
 function createEbpf(config: DaemonConfig, log: Logger): EbpfDataPlane {

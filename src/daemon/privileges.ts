@@ -83,7 +83,7 @@ export function confineProcess(options: ConfinementOptions, plane: PlanePrivileg
     );
   }
   for (const directory of [dirname(options.socket), options.stateDir]) provide(directory, account);
-  if (plane.pinDirectory !== undefined) provide(plane.pinDirectory, account, 0o700);
+  if (plane.pinDirectory !== undefined) give(plane.pinDirectory, account);
   keepOnly(kept, () => become(account, privileges));
   requireAccess(options);
   process.env[CONFINED] = "1";
@@ -147,10 +147,10 @@ function obstacle(account: Account, effective: ReadonlySet<CapabilityName>): str
 }
 
 /** Makes a directory that does not exist yet, for the user. Others' are left as they are. */
-function provide(directory: string, account: Account | undefined, mode = 0o755): void {
+function provide(directory: string, account: Account | undefined): void {
   if (existsSync(directory)) return;
   try {
-    mkdirSync(directory, { recursive: true, mode });
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
     if (account !== undefined) chownSync(directory, account.uid, account.gid);
   } catch (error) {
     throw new PrivilegeError(
@@ -159,6 +159,12 @@ function provide(directory: string, account: Account | undefined, mode = 0o755):
       { cause: error },
     );
   }
+}
+
+/** Makes a directory that is the user's alone, or gives the one that is there to the user. */
+function give(directory: string, account: Account | undefined): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (account !== undefined) chownSync(directory, account.uid, account.gid);
 }
 
 /**

@@ -24,7 +24,7 @@ test("an empty file gives safe defaults", () => {
   expect(parseConfig("", FILE)).toEqual({
     security: "verified",
     dataplane: "auto",
-    ebpf: { pinDirectory: "/sys/fs/bpf/l3shim" },
+    ebpf: { pinDirectory: "/run/l3shim/bpf" },
     sendTimeout: 15_000,
     contextIdleTimeout: 600_000,
     maxContexts: 65_536,

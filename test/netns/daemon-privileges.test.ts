@@ -47,6 +47,8 @@ afterEach(async () => {
 interface DaemonChoice {
   readonly options?: readonly string[];
   readonly config?: string;
+  /** "nfqueue" when it is left out: all of its privileges are those of every daemon. */
+  readonly dataplane?: string;
   /** Where the daemon finds L3SHIM. */
   readonly project?: string;
   /** What starts it, with its arguments. */
@@ -56,8 +58,17 @@ interface DaemonChoice {
 /** The command line of a daemon that sees a system with a user and a group l3shim. */
 async function daemonCommand(choice: DaemonChoice): Promise<string[]> {
   const { options = [], config = "", project = PROJECT, launcher = [] } = choice;
+  const { dataplane = "nfqueue" } = choice;
   const file = (name: string) => join(directory, name);
-  await writeFile(file("config.toml"), `security = "unverified"\n${config}\n`);
+  await writeFile(
+    file("config.toml"),
+    `${[
+      'security = "unverified"',
+      `dataplane = "${dataplane}"`,
+      `ebpf.pin-directory = "${file("bpf")}"`,
+      config,
+    ].join("\n")}\n`,
+  );
   const mounts = [
     [file("passwd"), "/etc/passwd"],
     [file("group"), "/etc/group"],
@@ -154,6 +165,21 @@ describe("the running daemon", () => {
     expectConfined(pid, /^Uid:\t0\t0\t0\t0$/m);
     expect(readFileSync(`/proc/${pid}/environ`, "utf8")).toContain("L3SHIM_CONFINED");
     expect(statSync(socket)).toMatchObject({ uid: 0, gid: SHIM, mode: 0o140660 });
+  });
+
+  test("has CAP_BPF too where packets are carried in the kernel", async () => {
+    const pid = await startDaemon({ dataplane: "ebpf" });
+    const kept = new Set<CapabilityName>([...DAEMON_CAPABILITIES, "CAP_BPF"]);
+    expectConfined(pid, new RegExp(`^Uid:(\t${SHIM}){4}$`, "m"), kept);
+    expect(await ask(uid(0), "GET", "/v1/status")).toContain('"dataplane":"ebpf"');
+  });
+
+  test("carries packets in user space where it was not given CAP_BPF, and says why", async () => {
+    const launcher = ["setpriv", "--bounding-set=-bpf"];
+    const pid = await startDaemon({ dataplane: "auto", launcher });
+    expectConfined(pid, new RegExp(`^Uid:(\t${SHIM}){4}$`, "m"));
+    expect(await ask(uid(0), "GET", "/v1/status")).toContain('"dataplane":"nfqueue"');
+    expect(daemon?.errorText).toMatch(/no data plane in the kernel.*CAP_BPF/s);
   });
 
   test("runs as the user l3shim where there is one, and leaves the host as it was", async () => {

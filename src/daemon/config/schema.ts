@@ -61,7 +61,7 @@ export const CONFIG_SCHEMA = table({
     }),
     {},
   ),
-  ebpf: v.optional(table({ "pin-directory": v.optional(absolutePath, "/sys/fs/bpf/l3shim") }), {}),
+  ebpf: v.optional(table({ "pin-directory": v.optional(absolutePath, "/run/l3shim/bpf") }), {}),
   nfqueue: v.optional(
     table({
       "inbound-hook": v.optional(choice(["prerouting", "input"]), "prerouting"),

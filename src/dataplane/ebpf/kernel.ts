@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, unlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { BpfMap } from "../../linux/bpf-map.ts";
 import { BpfObject } from "../../linux/bpf-object.ts";
 import type { BpfProgram } from "../../linux/bpf-program.ts";
@@ -141,21 +141,34 @@ export class KernelHalf {
   }
 }
 
-/** Removes all pins in a directory of ours; without the directory there is nothing to do. */
+/** The kernel has files of its own on a bpffs. */
+function isOurPin(name: string): boolean {
+  return (MAP_NAMES as readonly string[]).includes(name) || name.startsWith("link-");
+}
+
+/** Removes all pins of ours; without the directory there is nothing to do. */
 function removePins(directory: string): void {
   if (!existsSync(directory)) return;
-  for (const name of readdirSync(directory)) unlinkSync(join(directory, name));
+  for (const name of readdirSync(directory).filter(isOurPin)) unlinkSync(join(directory, name));
 }
 
 function provideDirectory(directory: string): void {
-  const parent = join(directory, "..");
-  if (!isBpffs(parent)) {
+  try {
+    if (isBpffs(dirname(directory))) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
     throw new DataPlaneError(
-      `no bpffs is mounted at ${parent}, where programs and maps are pinned`,
-      `Mount it: mount -t bpf bpf ${parent}. Or name another place with ebpf.pin-directory.`,
+      `cannot pin programs in ${directory}: ${code}`,
+      "Start the daemon as root, or mount a bpffs there for its user (ebpf.pin-directory).",
+      { cause: error },
     );
   }
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (isBpffs(directory)) return;
+  throw new DataPlaneError(
+    `no bpffs is mounted at ${directory}, where programs and maps are pinned`,
+    `Mount it: mount -t bpf bpf ${directory}. Or name another place with ebpf.pin-directory.`,
+  );
 }
 
 function openObject(file: string): BpfObject {
