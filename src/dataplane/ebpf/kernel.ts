@@ -157,17 +157,20 @@ function provideDirectory(directory: string): void {
     if (isBpffs(dirname(directory))) mkdirSync(directory, { recursive: true, mode: 0o700 });
     accessSync(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new DataPlaneError(
-      `cannot pin programs in ${directory}: ${code}`,
-      "Start the daemon as root, or mount a bpffs there for its user (ebpf.pin-directory).",
-      { cause: error },
-    );
+    throw cannotPin(directory, error as NodeJS.ErrnoException);
   }
   if (isBpffs(directory)) return;
   throw new DataPlaneError(
     `no bpffs is mounted at ${directory}, where programs and maps are pinned`,
     `Mount it: mount -t bpf bpf ${directory}. Or name another place with ebpf.pin-directory.`,
+  );
+}
+
+function cannotPin(directory: string, cause: NodeJS.ErrnoException): DataPlaneError {
+  return new DataPlaneError(
+    `cannot pin programs in ${directory}: ${cause.code}`,
+    "Start the daemon as root, or mount a bpffs there for its user (ebpf.pin-directory).",
+    { cause },
   );
 }
 
