@@ -383,12 +383,25 @@ static __always_inline int is_ulp(struct __sk_buff *skb, __u32 l2, const struct 
 
 /* Deferred establishment */
 
-/** Counts a packet of a pair without context; tells once when it has enough (the paper: 50). */
+static __always_inline int tell_pair(__u32 kind, __u64 now, const struct pair *ulids)
+{
+	struct event *event = begin_event(kind, now, ulids);
+
+	if (!event)
+		return 0;
+	bpf_ringbuf_submit(event, 0);
+	return 1;
+}
+
+/**
+ * Counts a packet of a pair without context; tells once when it has enough (the paper: 50), and
+ * once before, when its peer is no stranger any more.
+ */
 static __noinline int consider(struct __sk_buff *skb, const struct pair *ulids)
 {
 	struct settings *own = own_settings();
 	struct candidate *known, fresh = {};
-	struct event *event;
+	__u32 before, packets = packets_of(skb);
 	__u64 now = bpf_ktime_get_ns();
 
 	if (!own)
@@ -403,15 +416,12 @@ static __noinline int consider(struct __sk_buff *skb, const struct pair *ulids)
 	}
 	if (known->triggered)
 		return 0;
-	__sync_fetch_and_add(&known->packets, packets_of(skb));
-	if (known->packets < own->trigger_packets &&
-	    !(own->trigger_age && now - known->first >= own->trigger_age))
-		return 0;
-	event = begin_event(EVENT_TRIGGER, now, ulids);
-	if (!event)
-		return 0;
-	known->triggered = 1;
-	bpf_ringbuf_submit(event, 0);
+	before = __sync_fetch_and_add(&known->packets, packets);
+	if (known->packets >= own->trigger_packets ||
+	    (own->trigger_age && now - known->first >= own->trigger_age))
+		known->triggered = tell_pair(EVENT_TRIGGER, now, ulids);
+	else if (before < own->acquainted_packets && before + packets >= own->acquainted_packets)
+		tell_pair(EVENT_ACQUAINTED, now, ulids);
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /** A context without a record: forks have the pair, no context without a selector. */
 #define NO_SLOT 0xffffffff
@@ -142,7 +142,8 @@ struct settings {
 	/** 0 for never. */
 	__u64 trigger_age;
 	__u32 trigger_packets;
-	__u32 reserved;
+	/** Packets after which a pair's peer is told to be an acquaintance. */
+	__u32 acquainted_packets;
 };
 
 enum event_kind {
@@ -151,6 +152,7 @@ enum event_kind {
 	EVENT_INBOUND_PAYLOAD = 3,
 	EVENT_ICMP_ERROR = 4,
 	EVENT_OVERSIZE = 5,
+	EVENT_ACQUAINTED = 6,
 };
 
 /** What user space hears of; octets of a packet may follow. */

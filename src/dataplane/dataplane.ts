@@ -106,6 +106,12 @@ export interface TriggerPolicy {
   readonly age: Duration | undefined;
 }
 
+/**
+ * Packets of a pair, both directions together, after which its peer is no stranger any more: one
+ * more than a forged SYN makes with all our answers to it.
+ */
+export const ACQUAINTED_AFTER = 8;
+
 /** The host lacks something that the plane needs. */
 export class DataPlaneError extends Error {
   override readonly name = "DataPlaneError";

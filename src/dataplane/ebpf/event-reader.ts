@@ -15,6 +15,8 @@ export interface EventReaderOptions {
   readonly contexts: PlaneContexts;
   readonly counters: EbpfCounters;
   readonly events: DataPlaneEvents;
+  /** Told of the peers that exchange payload with this host. */
+  readonly acquaint: (peer: Address) => void;
   readonly isLocal: (address: Address) => boolean;
   readonly sendShim6: (message: OutgoingMessage) => void;
   readonly sendIcmp: (message: OutgoingMessage) => void;
@@ -37,12 +39,16 @@ export class EventReader {
   handle(record: Uint8Array): void {
     const event = decodeEvent(record);
     if (event === undefined) throw new Error("the kernel's half speaks another version");
-    const { events, isLocal } = this.#options;
+    const { acquaint, events, isLocal } = this.#options;
     const { addresses, tag, time } = event;
     switch (event.kind) {
       case "trigger":
         // What a router passes on crosses the trigger, too.
-        if (isLocal(addresses.local)) events.trigger(time, addresses);
+        if (!isLocal(addresses.local)) return;
+        acquaint(addresses.peer);
+        return events.trigger(time, addresses);
+      case "acquainted":
+        if (isLocal(addresses.local)) acquaint(addresses.peer);
         return;
       case "unknown-tag":
         return events.unknownTag(time, addresses.local, addresses.peer, tag);

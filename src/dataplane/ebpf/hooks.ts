@@ -3,9 +3,10 @@ import { openRingBuffer } from "../../linux/bpf-ring-buffer.ts";
 import type { NetworkChange } from "../../linux/network-table.ts";
 import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts";
 import type { Egress } from "../../linux/route-lookup.ts";
+import type { Shim6Socket } from "../../linux/shim6-socket.ts";
 import { SystemError } from "../../linux/system-error.ts";
 import type { Address } from "../../wire/address.ts";
-import { DataPlaneError, type TriggerPolicy } from "../dataplane.ts";
+import { ACQUAINTED_AFTER, DataPlaneError, type TriggerPolicy } from "../dataplane.ts";
 import { isUlidTable } from "../ulid-routes.ts";
 import { Attachments } from "./attachments.ts";
 import { ContextMaps } from "./context-maps.ts";
@@ -58,6 +59,16 @@ export class Hooks {
     return this.#parts.attachments.isLocal(address);
   }
 
+  /** See {@link Shim6Socket.overruns}. */
+  get controlOverruns(): Shim6Socket["overruns"] {
+    return this.#parts.shim6.overruns;
+  }
+
+  /** See {@link Shim6Socket.acquaint}. */
+  acquaint(peer: Address): void {
+    this.#parts.shim6.acquaint(peer);
+  }
+
   /** @throws SystemError when the system does not send it. */
   sendShim6(message: OutgoingMessage): void {
     this.#parts.shim6.send(message);
@@ -104,7 +115,7 @@ interface HookParts {
   readonly nudging: NudgeSystem;
   readonly ending: Ending;
   readonly kernel: KernelHalf;
-  readonly shim6: ReturnType<EbpfSystem["openShim6Socket"]>;
+  readonly shim6: Shim6Socket;
   readonly icmp6: ReturnType<EbpfSystem["openIcmp6Socket"]>;
   readonly device: UlidDevice;
   readonly routes: ReturnType<EbpfSystem["openRoutes"]>;
@@ -124,7 +135,10 @@ function openParts(
   const icmp6 = ending.closing(system.openIcmp6Socket(handlers.icmpError, handlers.failed));
   const device = openDevice(system, ending);
   const { packets: triggerPackets, age: triggerAge } = settings.trigger;
-  kernel.configure({ ulidDevice: device.hostSide, triggerPackets, triggerAge });
+  const acquaintedPackets = ACQUAINTED_AFTER;
+  kernel.configure({
+    ...{ ulidDevice: device.hostSide, triggerPackets, triggerAge, acquaintedPackets },
+  });
   const attachments = attachAll(kernel, device, system, handlers, ending);
   const routes = system.openRoutes();
   ending.add({ remove: () => routes.close(), release: () => routes.release() });

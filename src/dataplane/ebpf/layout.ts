@@ -18,7 +18,7 @@ import type { ContextTag } from "../../wire/tag.ts";
  */
 
 /** A daemon takes over only maps of its own version. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 /** A pair whose packets without a tag are no context's: only forks have it. */
 export const NO_SLOT = 0xffff_ffff;
@@ -194,6 +194,7 @@ export interface KernelSettings {
   readonly ulidDevice: number;
   readonly triggerPackets: number;
   readonly triggerAge: Duration | undefined;
+  readonly acquaintedPackets: number;
 }
 
 export function encodeSettings(settings: KernelSettings): Uint8Array {
@@ -204,6 +205,7 @@ export function encodeSettings(settings: KernelSettings): Uint8Array {
   view.setUint32(4, settings.ulidDevice, true);
   view.setBigUint64(8, BigInt(Math.round(age)), true);
   view.setUint32(16, settings.triggerPackets, true);
+  view.setUint32(20, settings.acquaintedPackets, true);
   return bytes;
 }
 
@@ -213,7 +215,7 @@ export function layoutVersionOf(settings: Uint8Array): number {
 
 /** What the kernel's half reports: `struct event`. */
 export interface KernelEvent {
-  readonly kind: "trigger" | "unknown-tag" | "inbound-payload" | "icmp-error" | "oversize";
+  readonly kind: (typeof KINDS)[number];
   readonly time: Instant;
   readonly tag: ContextTag;
   /** For an unknown tag source (`local`) and destination (`peer`) of the packet. */
@@ -224,7 +226,14 @@ export interface KernelEvent {
   readonly packet: Uint8Array;
 }
 
-const KINDS = ["trigger", "unknown-tag", "inbound-payload", "icmp-error", "oversize"] as const;
+const KINDS = [
+  "trigger",
+  "unknown-tag",
+  "inbound-payload",
+  "icmp-error",
+  "oversize",
+  "acquainted",
+] as const;
 
 /** `undefined` for a kind that this version does not know. */
 export function decodeEvent(record: Uint8Array): KernelEvent | undefined {

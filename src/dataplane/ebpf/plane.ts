@@ -8,6 +8,7 @@ import { MINIMUM_MTU } from "../../wire/ipv6.ts";
 import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import { type DataPlane, DataPlaneError, type DataPlaneEvents } from "../dataplane.ts";
+import { overrunCounters } from "../overrun-counters.ts";
 import { ContextMaps, type KernelContext } from "./context-maps.ts";
 import { leadingMapping, type PairContexts, type PlaneContext, PlaneContexts } from "./contexts.ts";
 import { EbpfCounters } from "./counters.ts";
@@ -62,7 +63,11 @@ export class EbpfDataPlane implements DataPlane {
   }
 
   get counters(): Readonly<Record<string, number>> {
-    return this.#counters.with(this.#running?.hooks.kernel.counters ?? {});
+    const hooks = this.#running?.hooks;
+    return {
+      ...this.#counters.with(hooks?.kernel.counters ?? {}),
+      ...overrunCounters(hooks?.controlOverruns),
+    };
   }
 
   open(events: DataPlaneEvents): Promise<void> {
@@ -82,6 +87,7 @@ export class EbpfDataPlane implements DataPlane {
       contexts: this.#contexts,
       counters: this.#counters,
       events,
+      acquaint: (peer) => this.#running?.hooks.acquaint(peer),
       isLocal: (address) => this.#running?.hooks.isLocal(address) ?? false,
       sendShim6: (message) => this.#running?.hooks.sendShim6(message),
       sendIcmp: (message) => this.#running?.hooks.sendIcmp(message),
@@ -136,6 +142,7 @@ export class EbpfDataPlane implements DataPlane {
     const state = { watched: false, withholding: false, active: undefined };
     const context: PlaneContext = { tag, ulids, forked, slot, ...state };
     this.#contexts.add(context);
+    this.#running?.hooks.acquaint(ulids.peer);
     this.#showFlags(context);
     // Its mapping is in force, and may be set again in a moment: `settle` waits for that.
     if (isSame) this.#left.delete(tag);

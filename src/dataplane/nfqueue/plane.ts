@@ -11,6 +11,7 @@ import {
   type DataPlaneEvents,
   type TriggerPolicy,
 } from "../dataplane.ts";
+import { overrunCounters } from "../overrun-counters.ts";
 import { Oversize } from "../oversize.ts";
 import { BACKOFF_STEPS } from "../tcp-hints.ts";
 import { type PlaneContext, PlaneContextTable, pairOctets } from "./context-table.ts";
@@ -50,14 +51,11 @@ export class NfqueueDataPlane implements DataPlane {
   }
 
   get counters(): Readonly<Record<string, number>> {
-    const control = this.#hooks?.controlOverruns;
     return {
       ...this.#counters.values,
       "queue-overrun": this.#hooks?.overruns ?? 0,
       unobserved: this.#hooks?.unobserved ?? 0,
-      "control-overrun": control?.context ?? 0,
-      "acquaintances-overrun": control?.acquaintances ?? 0,
-      "strangers-overrun": control?.strangers ?? 0,
+      ...overrunCounters(this.#hooks?.controlOverruns),
     };
   }
 

@@ -1,15 +1,9 @@
 import type { Instant } from "../../core/time.ts";
-import type { TriggerPolicy } from "../dataplane.ts";
+import { ACQUAINTED_AFTER, type TriggerPolicy } from "../dataplane.ts";
 import { PairTable } from "./pair-table.ts";
 
 /** Pairs remembered at most; about 20 MB. */
 const DEFAULT_TRIGGER_PAIRS = 65_536;
-
-/**
- * Packets after which the pair's peer is no stranger any more: one more than a forged SYN makes
- * with all our answers to it.
- */
-const ACQUAINTED_AFTER = 8;
 
 /** What a pair has just come to. Whose pair crosses the trigger is acquainted, too. */
 type Milestone = "acquainted" | "triggered";
