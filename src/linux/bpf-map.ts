@@ -12,7 +12,7 @@ import {
   readInfo,
 } from "./bpf-syscall.ts";
 import { closeDescriptor, type SharedMemory, shareMemory } from "./libc.ts";
-import { SystemError } from "./system-error.ts";
+import { ENOTSUPP, SystemError } from "./system-error.ts";
 
 /** Flags of {@link BpfMap.update}. */
 export const BPF_NOEXIST = 1;
@@ -28,8 +28,6 @@ const MIN_CURSOR_LENGTH = 8;
 
 const ENOENT = 2;
 const ENOSPC = 28;
-/** The kernel's own, which no C library has a name for. */
-const ENOTSUPP = 524;
 
 export interface BpfMapEntry {
   readonly key: Uint8Array;
@@ -86,7 +84,7 @@ export class BpfMap {
   lookup(key: Uint8Array, value: Uint8Array): boolean {
     requireSize(value, this.valueSize, "value");
     this.#setKey(key);
-    const result = this.#attributes.u64(24, 0).tryCall(BPF_MAP_LOOKUP_ELEM);
+    const result = this.#attributes.u32(24, 0).tryCall(BPF_MAP_LOOKUP_ELEM);
     if (result === -ENOENT) return false;
     if (result < 0) throw this.#error("look up an entry of", result);
     value.set(this.#value);
@@ -102,7 +100,7 @@ export class BpfMap {
     requireSize(value, this.valueSize, "value");
     this.#setKey(key);
     this.#value.set(value);
-    const result = this.#attributes.u64(24, flags).tryCall(BPF_MAP_UPDATE_ELEM);
+    const result = this.#attributes.u32(24, flags).tryCall(BPF_MAP_UPDATE_ELEM);
     if (result < 0) throw this.#error("set an entry of", result);
   }
 
@@ -141,7 +139,7 @@ export class BpfMap {
   /**
    * The values of an array that was made with BPF_F_MMAPABLE, each on a multiple of 8, as the
    * programs see them: for reading and writing, until {@link close}.
-   * @throws SystemError EINVAL or ENODEV for another map
+   * @throws SystemError ENOTSUPP or EINVAL for another map
    */
   memory(): Uint8Array {
     if (this.#memory !== undefined) return this.#memory.bytes;

@@ -43,11 +43,6 @@ export class BpfAttributes {
     return this;
   }
 
-  u64(offset: number, value: number): this {
-    this.#view.setBigUint64(offset, BigInt(value), true);
-    return this;
-  }
-
   /** Points to `bytes`; to nothing when it is `undefined`. */
   pointer(offset: number, bytes: Uint8Array | undefined): this {
     this.#view.setBigUint64(offset, bytes === undefined ? 0n : addressOf(bytes), true);

@@ -46,6 +46,10 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EPROTONOSUPPORT: "the kernel lacks this protocol: load its module (for NFQUEUE: nfnetlink_queue)",
 };
 
+/** The kernel's own, which no C library has a name for. */
+export const ENOTSUPP = 524;
+
 function describeErrno(errno: number): readonly [code: string, text: string] {
+  if (errno === ENOTSUPP) return ["ENOTSUPP", "the kernel has no such operation for this"];
   return getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, "no description"];
 }

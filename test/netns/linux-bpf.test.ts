@@ -3,25 +3,24 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { attachClsact, detachClsact } from "../../src/linux/bpf-clsact.ts";
-import { attachTcx, bpfLinkFromPin } from "../../src/linux/bpf-link.ts";
 import { BPF_EXIST, BPF_NOEXIST, BpfMap } from "../../src/linux/bpf-map.ts";
 import { BpfObject } from "../../src/linux/bpf-object.ts";
 import { bpfProgramFromPin, programInfo, setBpfStats } from "../../src/linux/bpf-program.ts";
 import { openRingBuffer } from "../../src/linux/bpf-ring-buffer.ts";
 import { isBpffs, mountBpffs } from "../../src/linux/bpffs.ts";
-import { compileBpf, withBpffs, withObject } from "./support/bpf.ts";
-import { type TestNamespace, until, withVethPair } from "./support/namespaces.ts";
+import { code, compileBpf, compileCounters, withBpffs, withObject } from "./support/bpf.ts";
+import { until } from "./support/namespaces.ts";
 
 const ETH_P_IPV6 = 0x86dd;
 /** The interface index of `lo`. */
 const LOOPBACK = 1;
+/** What a ring of 4096 octets holds of records of 4, each in 16; it never fills up whole. */
+const RING_RECORDS = 4096 / 16 - 1;
 const directory = mkdtempSync(join(tmpdir(), "l3t-bpf-"));
 let counters = "";
 
 beforeAll(() => {
-  const source = new URL("./support/counters.bpf.c", import.meta.url).pathname;
-  counters = compileBpf(source, directory);
+  counters = compileCounters(directory);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -39,18 +38,6 @@ function frame(length: number): Uint8Array {
   new DataView(bytes.buffer).setUint16(12, ETH_P_IPV6);
   bytes[14] = 0x60;
   return bytes;
-}
-
-function code(expected: string): unknown {
-  return expect.objectContaining({ name: "SystemError", code: expected });
-}
-
-/** Whether the kernel still has a program. */
-function isLoaded(id: number): boolean {
-  const programs: { id: number }[] = JSON.parse(
-    execFileSync("bpftool", ["--json", "prog", "show"], { encoding: "utf8" }),
-  );
-  return programs.some((program) => program.id === id);
 }
 
 describe("an object file", () => {
@@ -82,6 +69,32 @@ describe("an object file", () => {
       expect(() => object.program("nothing")).toThrow(code("ENOENT"));
       expect(() => object.setMaxEntries("by_length", 5)).toThrow(code("EBUSY"));
     });
+  });
+});
+
+test("root with CAP_BPF and CAP_NET_ADMIN alone can load, pin, attach and read", async () => {
+  const linux = (name: string) => new URL(`../../dist/linux/${name}`, import.meta.url).pathname;
+  await withBpffs((bpffs) => {
+    const script = `
+      import { BpfObject } from "${linux("bpf-object.js")}";
+      import { attachTcx, bpfLinkFromPin } from "${linux("bpf-link.js")}";
+      import { attachClsact } from "${linux("bpf-clsact.js")}";
+      import { BpfMap } from "${linux("bpf-map.js")}";
+      const object = BpfObject.open("${counters}");
+      object.load();
+      const program = object.program("count");
+      object.map("by_length").pin("${bpffs}/map");
+      attachTcx(program, ${LOOPBACK}, "ingress").pin("${bpffs}/link");
+      attachClsact(program, ${LOOPBACK}, "ingress", { priority: 140, handle: 1 }).detach();
+      program.run(new Uint8Array(64));
+      bpfLinkFromPin("${bpffs}/link").detach();
+      console.log(object.map("packets").memory()[0], [...BpfMap.fromPin("${bpffs}/map").entries()].length);
+    `;
+    const capabilities = ["--bounding-set", "-all,+bpf,+net_admin", "--inh-caps", "-all"];
+    const node = [process.execPath, "--input-type=module", "--eval", script];
+    // In a network namespace of its own, whose loopback is down.
+    const command = ["--net", "setpriv", ...capabilities, ...node];
+    expect(execFileSync("unshare", command, { encoding: "utf8" })).toBe("1 1\n");
   });
 });
 
@@ -180,7 +193,7 @@ describe("a map", () => {
       memory.set(u64(41));
       object.program("count").run(frame(100));
       expect(memory).toEqual(Uint8Array.of(42, ...new Uint8Array(15)));
-      expect(() => object.map("by_length").memory()).toThrow(/^cannot map the memory of map by_l/);
+      expect(() => object.map("by_length").memory()).toThrow(code("ENOTSUPP"));
     });
     expect(memory).toEqual(new Uint8Array(16));
   });
@@ -314,6 +327,21 @@ describe("a ring buffer", () => {
     });
   });
 
+  test("a full ring takes no more, and goes on when it has been read", async () => {
+    await withObject(counters, async (object) => {
+      let records = 0;
+      const onRecord = (): void => {
+        records++;
+      };
+      const ring = openRingBuffer(object.map("told"), onRecord, () => undefined);
+      for (let i = 0; i < 2 * RING_RECORDS; i++) object.program("count").run(frame(64));
+      await until("what the ring held", () => records === RING_RECORDS);
+      object.program("count").run(frame(64));
+      await until("the next", () => records === RING_RECORDS + 1);
+      ring.close();
+    });
+  });
+
   test("what a reader throws is reported, and the next record comes", async () => {
     await withObject(counters, async (object) => {
       const errors: string[] = [];
@@ -331,148 +359,6 @@ describe("a ring buffer", () => {
     });
   });
 });
-
-describe("on a link with tcx", () => {
-  test("packets are counted until the program is taken off, and then nothing is left", async () => {
-    await withCounter(async ({ left, link, object, seen }) => {
-      const program = object.program("count");
-      const { id } = programInfo(program.fd);
-      const attached = left.enter(() => attachTcx(program, link, "ingress"));
-      expect(() => left.enter(() => attachTcx(program, link, "ingress"))).toThrow(code("EEXIST"));
-      await ping(left);
-      expect(seen()).toBeGreaterThan(0);
-      attached.detach();
-      const before = seen();
-      await ping(left);
-      expect(seen()).toBe(before);
-      attached.close();
-      object.close();
-      await until("the program is gone", () => !isLoaded(id));
-    });
-  });
-
-  test("a pinned link holds the program in its place until somebody takes it off", async () => {
-    await withCounter(async ({ left, link, object, seen }) => {
-      await withBpffs(async (bpffs) => {
-        const attached = left.enter(() => attachTcx(object.program("count"), link, "egress"));
-        attached.pin(join(bpffs, "link"));
-        attached.close();
-        await ping(left);
-        const before = seen();
-        expect(before).toBeGreaterThan(0);
-        const again = bpfLinkFromPin(join(bpffs, "link"));
-        rmSync(join(bpffs, "link"));
-        again.close();
-        await ping(left);
-        expect(seen()).toBe(before);
-      });
-    });
-  });
-
-  test("an interface that does not exist is an error", async () => {
-    await withObject(counters, (object) => {
-      expect(() => attachTcx(object.program("count"), 999_999, "ingress")).toThrow(code("ENODEV"));
-    });
-  });
-});
-
-describe("on a link with a clsact qdisc", () => {
-  const place = { priority: 140, handle: 1 };
-
-  test("packets are counted until the program is taken off, and then nothing is left", async () => {
-    await withCounter(async ({ left, link, object, seen }) => {
-      const attach = (direction: "ingress" | "egress") =>
-        left.enter(() => attachClsact(object.program("count"), link, direction, place));
-      const ingress = attach("ingress");
-      await ping(left);
-      const one = seen();
-      expect(one).toBeGreaterThan(0);
-      const egress = attach("egress");
-      expect(await filters(left, "egress")).toMatch(/pref 140 .*handle 0x1 .*direct-action/);
-      ingress.detach();
-      await ping(left);
-      expect(seen()).toBeGreaterThan(one);
-      egress.detach();
-      expect(await qdiscs(left)).not.toContain("clsact");
-      const all = seen();
-      await ping(left);
-      expect(seen()).toBe(all);
-    });
-  });
-
-  test("a qdisc and filters of somebody else stay", async () => {
-    await withCounter(async ({ left, link, object }) => {
-      await left.run("tc", "qdisc", "add", "dev", "eth0", "clsact");
-      const program = object.program("count");
-      left.enter(() => attachClsact(program, link, "ingress", place)).detach();
-      expect(await qdiscs(left)).toContain("clsact");
-      await left.run("tc", "qdisc", "delete", "dev", "eth0", "clsact");
-
-      const attached = left.enter(() => attachClsact(program, link, "ingress", place));
-      await withBpffs((bpffs) => {
-        program.pin(join(bpffs, "program"));
-        const theirs = "filter add dev eth0 egress pref 140 handle 1 bpf da pinned";
-        execFileSync("tc", ["-n", left.name, ...theirs.split(" "), join(bpffs, "program")]);
-      });
-      attached.detach();
-      const after = await filters(left, "egress");
-      expect(after).toContain("handle 0x1 ");
-      expect(() => left.enter(() => attachClsact(program, link, "egress", place))).toThrow(
-        code("EEXIST"),
-      );
-      expect(left.enter(() => detachClsact(link, "egress", place))).toBe(false);
-      expect(await filters(left, "egress")).toBe(after);
-    });
-  });
-
-  test("what a process left is taken over without a second filter, and taken off", async () => {
-    await withCounter(async ({ left, link, object, seen }) => {
-      left.enter(() => attachClsact(object.program("grow"), link, "ingress", place));
-      left.enter(() => attachClsact(object.program("count"), link, "ingress", place));
-      expect((await filters(left, "ingress")).match(/handle 0x1 /g)).toHaveLength(1);
-      await ping(left);
-      expect(seen()).toBeGreaterThan(0);
-      const detach = (handle: number) =>
-        left.enter(() => detachClsact(link, "ingress", { ...place, handle }));
-      expect(detach(2)).toBe(false);
-      expect(detach(1)).toBe(true);
-      expect(detach(1)).toBe(false);
-      expect(await qdiscs(left)).not.toContain("clsact");
-    });
-  });
-});
-
-interface Counter {
-  readonly left: TestNamespace;
-  /** Index of the left one's eth0. */
-  readonly link: number;
-  readonly object: BpfObject;
-  /** Packets that the program `count` saw. */
-  seen(): number;
-}
-
-async function withCounter(use: (counter: Counter) => Promise<void>): Promise<void> {
-  await withVethPair(async (left) => {
-    const link = Number((await left.run("cat", "/sys/class/net/eth0/ifindex")).trim());
-    await withObject(counters, async (object) => {
-      const memory = object.map("packets").memory();
-      const seen = () => Number(new DataView(memory.buffer).getBigUint64(0, true));
-      await use({ left, link, object, seen });
-    });
-  });
-}
-
-async function ping(from: TestNamespace): Promise<void> {
-  await from.run("ping", "-6", "-c1", "-W5", "2001:db8::2");
-}
-
-function filters(namespace: TestNamespace, direction: "ingress" | "egress"): Promise<string> {
-  return namespace.run("tc", "filter", "show", "dev", "eth0", direction);
-}
-
-function qdiscs(namespace: TestNamespace): Promise<string> {
-  return namespace.run("tc", "qdisc", "show", "dev", "eth0");
-}
 
 /** A map's entries as "KEY VALUE", of numbers below 2^32. */
 function sorted(map: BpfMap): string[] {

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { BpfObject } from "../../../src/linux/bpf-object.ts";
 import { mountBpffs } from "../../../src/linux/bpffs.ts";
 
@@ -12,6 +13,16 @@ export function compileBpf(source: string, directory: string): string {
   const object = join(directory, "test.bpf.o");
   execFileSync(BUILD, [source, object], { stdio: ["ignore", "ignore", "pipe"] });
   return object;
+}
+
+/** Compiles the programs of counters.bpf.c. @returns the object's path */
+export function compileCounters(directory: string): string {
+  return compileBpf(new URL("./counters.bpf.c", import.meta.url).pathname, directory);
+}
+
+/** Matches a SystemError with this code. */
+export function code(expected: string): unknown {
+  return expect.objectContaining({ name: "SystemError", code: expected });
 }
 
 /** A directory with a bpffs of its own, gone afterwards with all that is pinned there. */

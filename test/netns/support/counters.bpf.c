@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What test/netns/linux-bpf.test.ts loads: counts packets, and tells of each. */
+/* What the tests test/netns/linux-bpf*.test.ts load: counts packets, and tells of each. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
