@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { isBpffs, mountBpffs, unmountBpffs } from "../linux/bpffs.ts";
 import { SystemError } from "../linux/system-error.ts";
@@ -21,6 +21,11 @@ export function providePins(): void {
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
   }
+}
+
+/** Lets daemons of other users than the lab's in, each to its own directory. */
+export function admitOthers(): void {
+  if (isBpffs(BPFFS)) chmodSync(BPFFS, 0o711);
 }
 
 /** Forgets what was pinned for a host; the last one takes the bpffs along. */

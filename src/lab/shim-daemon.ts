@@ -1,14 +1,15 @@
 import { statSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { SecurityMode } from "../core/config.ts";
+import { type Account, findAccount } from "../linux/accounts.ts";
 import { LabProcess } from "./lab-process.ts";
 import type { Network } from "./network.ts";
-import { pinDirectory, providePins } from "./pins.ts";
-import { inNamespace, run, waitFor } from "./shell.ts";
+import { admitOthers, pinDirectory, providePins } from "./pins.ts";
+import { inNamespace, LabError, run, waitFor } from "./shell.ts";
 import { parseShimEvent, type ShimEvent } from "./shim-event.ts";
 
 export interface ShimOptions {
@@ -19,6 +20,8 @@ export interface ShimOptions {
   readonly security?: SecurityMode;
   /** The best that works here, when it is left out. */
   readonly dataplane?: "auto" | "ebpf" | "nfqueue";
+  /** Whom the daemon runs as, by name; root unless another one is named. */
+  readonly user?: string;
   /** Further lines of configuration, in TOML. */
   readonly extraConfig?: string;
 }
@@ -36,6 +39,7 @@ export class ShimDaemon {
   readonly #directory: string;
   readonly #events: ShimEvent[] = [];
   readonly #onEvent: (event: ShimEvent) => void;
+  readonly #user: string | undefined;
   #daemon: LabProcess;
 
   private constructor(
@@ -48,6 +52,7 @@ export class ShimDaemon {
     this.#network = network;
     this.#directory = join(options.directory, host);
     this.#onEvent = onEvent;
+    this.#user = options.user;
     this.#daemon = this.#launch();
   }
 
@@ -64,6 +69,7 @@ export class ShimDaemon {
     const directory = join(options.directory, host);
     await mkdir(directory, { recursive: true });
     providePins();
+    if (options.user !== undefined) await giveTo(options.user, options.directory, directory);
     const pins = pinDirectory(network.namespace(host));
     await writeFile(join(directory, "config.toml"), configuration(options, pins));
     const daemon = new ShimDaemon(network, host, options, onEvent);
@@ -119,7 +125,7 @@ export class ShimDaemon {
     const paths = ["--config", file("config.toml"), "--state-dir", file("state")];
     return new LabProcess({
       namespace: this.#network.namespace(this.host),
-      argv: [L3SHIM, "daemon", ...paths, "--socket", this.socket, ...privilegeOptions()],
+      argv: [L3SHIM, "daemon", ...paths, "--socket", this.socket, ...privilegeOptions(this.#user)],
     });
   }
 
@@ -147,18 +153,34 @@ export class ShimDaemon {
 
 /**
  * The daemon's directories are those of the lab's user, whatever user the system has for the shim.
- * And L3SHIM may lie in the home of whoever called sudo, where root reads by a capability only.
+ * And L3SHIM may lie in the home of whoever called sudo, where others and root without its
+ * capabilities cannot read.
  */
-function privilegeOptions(): string[] {
-  return ["--user", "root", ...(isClosed(L3SHIM) ? ["--read-any-file"] : [])];
+function privilegeOptions(user = "root"): string[] {
+  const uid = user === "root" ? process.geteuid?.() : accountOf(user).uid;
+  return ["--user", user, ...(isClosed(L3SHIM, uid) ? ["--read-any-file"] : [])];
 }
 
 /** Whether the modes of the file and of the directories that it is in keep this user out. */
-function isClosed(path: string): boolean {
+function isClosed(path: string, reader: number | undefined): boolean {
   const { uid, mode } = statSync(path);
-  const needed = uid === process.geteuid?.() ? 0o500 : 0o005;
+  const needed = uid === reader ? 0o500 : 0o005;
   const parent = dirname(path);
-  return (mode & needed) !== needed || (parent !== path && isClosed(parent));
+  return (mode & needed) !== needed || (parent !== path && isClosed(parent, reader));
+}
+
+/** The lab's directories are its own user's alone by default. */
+async function giveTo(user: string, parent: string, directory: string): Promise<void> {
+  const { uid, gid } = accountOf(user);
+  await chmod(parent, 0o711);
+  admitOthers();
+  await chown(directory, uid, gid);
+}
+
+function accountOf(user: string): Account {
+  const account = findAccount(user);
+  if (account === undefined) throw new LabError(`this system has no user "${user}"`);
+  return account;
 }
 
 /** By default as in the paper, which did without HBA and CGA: believed without proof. */

@@ -25,6 +25,8 @@ export interface ShimLabOptions {
   readonly topology?: Topology;
   readonly firewall?: boolean;
   readonly security?: SecurityMode;
+  /** Whom the daemons run as; root unless another one is named. */
+  readonly user?: string;
   readonly extraConfig?: string;
 }
 
@@ -38,16 +40,17 @@ const DATAPLANE = process.env["L3SHIM_TEST_DATAPLANE"] === "nfqueue" ? "nfqueue"
 export class ShimLab {
   readonly lab: Lab;
   readonly #daemons = new Map<string, ShimDaemon>();
-  readonly #security: SecurityMode;
+  readonly #options: Pick<ShimOptions, "security" | "user">;
 
-  private constructor(lab: Lab, security: SecurityMode) {
+  private constructor(lab: Lab, options: Pick<ShimOptions, "security" | "user">) {
     this.lab = lab;
-    this.#security = security;
+    this.#options = options;
   }
 
   static async open(options: ShimLabOptions): Promise<ShimLab> {
     const lab = await Lab.open(options.topology ?? PAPER_TOPOLOGY);
-    const shimLab = new ShimLab(lab, options.security ?? "unverified");
+    const { security = "unverified", user } = options;
+    const shimLab = new ShimLab(lab, user === undefined ? { security } : { security, user });
     try {
       await shimLab.#start(options);
     } catch (error) {
@@ -74,8 +77,8 @@ export class ShimLab {
   async startDaemon(host: string, extraConfig = ""): Promise<ShimDaemon> {
     const { network, directory } = this.lab;
     const options: ShimOptions = {
-      ...{ sendTimeout: SEND_TIMEOUT, security: this.#security },
-      ...{ directory, dataplane: DATAPLANE, extraConfig },
+      ...this.#options,
+      ...{ sendTimeout: SEND_TIMEOUT, directory, dataplane: DATAPLANE, extraConfig },
     };
     const daemon = await ShimDaemon.start(network, host, options);
     this.#daemons.set(host, daemon);
