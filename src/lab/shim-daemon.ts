@@ -8,7 +8,7 @@ import type { SecurityMode } from "../core/config.ts";
 import { type Account, findAccount } from "../linux/accounts.ts";
 import { LabProcess } from "./lab-process.ts";
 import type { Network } from "./network.ts";
-import { admitOthers, pinDirectory, providePins } from "./pins.ts";
+import { pinDirectory, providePins } from "./pins.ts";
 import { inNamespace, LabError, run, waitFor } from "./shell.ts";
 import { parseShimEvent, type ShimEvent } from "./shim-event.ts";
 
@@ -68,7 +68,7 @@ export class ShimDaemon {
   ): Promise<ShimDaemon> {
     const directory = join(options.directory, host);
     await mkdir(directory, { recursive: true });
-    providePins();
+    providePins(network.namespace(host));
     if (options.user !== undefined) await giveTo(options.user, options.directory, directory);
     const pins = pinDirectory(network.namespace(host));
     await writeFile(join(directory, "config.toml"), configuration(options, pins));
@@ -173,7 +173,6 @@ function isClosed(path: string, reader: number | undefined): boolean {
 async function giveTo(user: string, parent: string, directory: string): Promise<void> {
   const { uid, gid } = accountOf(user);
   await chmod(parent, 0o711);
-  admitOthers();
   await chown(directory, uid, gid);
 }
 

@@ -1,5 +1,4 @@
-import { unlinkSync } from "node:fs";
-import type { BpfLink, Direction } from "../../linux/bpf-link.ts";
+import type { Direction } from "../../linux/bpf-link.ts";
 import type { BpfMap } from "../../linux/bpf-map.ts";
 import type { BpfProgram } from "../../linux/bpf-program.ts";
 import type { InterfaceAddress, Link } from "../../linux/rtnetlink.ts";
@@ -7,13 +6,30 @@ import { SystemError } from "../../linux/system-error.ts";
 import { type Address, addressToBytes } from "../../wire/address.ts";
 import { isForShim } from "./unicast.ts";
 
-/** Attaches a program to a link in the network namespace of the plane. @throws SystemError */
-export type Attach = (program: BpfProgram, link: number, direction: Direction) => BpfLink;
+/** A program on a link. */
+export interface AttachedProgram {
+  /** Takes it off. */
+  remove(): void;
+  /** Gives up what this process holds of it: the program goes on. */
+  release(): void;
+}
+
+/**
+ * Has a program run on a link's packets, in the network namespace of the plane, from now on and
+ * without this process. One of ours that an earlier run left there is replaced without a gap.
+ * @param link interface index
+ * @param pinPath on a bpffs, for kernels where a program on a link has to be pinned
+ * @throws SystemError ENODEV without such a link
+ */
+export type Attach = (
+  program: BpfProgram,
+  link: number,
+  direction: Direction,
+  pinPath: string,
+) => AttachedProgram;
 
 export interface AttachmentOptions {
   readonly attach: Attach;
-  /** What an earlier run pinned at that path, with this program in it now; else `undefined`. */
-  readonly takeOver: (path: string, program: BpfProgram) => BpfLink | undefined;
   readonly program: (name: string) => BpfProgram;
   readonly pinPath: (name: string) => string;
   /** The map of the host's own addresses. */
@@ -28,18 +44,13 @@ interface HostNetwork {
   readonly addresses: readonly InterfaceAddress[];
 }
 
-interface Attachment {
-  readonly link: BpfLink;
-  readonly path: string;
-}
-
 /**
  * Has the programs on every link by which packets of a ULID may come or go: each that has, or had,
  * a global address. And tells the kernel's half the host's addresses.
  */
 export class Attachments {
   readonly #options: AttachmentOptions;
-  readonly #attached = new Map<string, Attachment>();
+  readonly #attached = new Map<string, AttachedProgram>();
   readonly #locals = new Set<Address>();
 
   constructor(options: AttachmentOptions) {
@@ -73,16 +84,13 @@ export class Attachments {
 
   /** Takes all programs off their links. */
   detach(): void {
-    for (const { link, path } of this.#attached.values()) {
-      unlinkSync(path);
-      link.close();
-    }
+    for (const attached of this.#attached.values()) attached.remove();
     this.#attached.clear();
   }
 
   /** What is pinned goes on. */
   release(): void {
-    for (const { link } of this.#attached.values()) link.close();
+    for (const attached of this.#attached.values()) attached.release();
     this.#attached.clear();
   }
 
@@ -99,20 +107,15 @@ export class Attachments {
   #take(programName: string, link: number, direction: Direction): void {
     const key = attachmentKey(link, direction);
     if (this.#attached.has(key)) return;
-    const { attach, pinPath, program, takeOver } = this.#options;
+    const { attach, pinPath, program } = this.#options;
     const path = pinPath(`link-${key}`);
-    const wanted = program(programName);
-    const known = takeOver(path, wanted);
-    const attached = known ?? attach(wanted, link, direction);
-    if (known === undefined) attached.pin(path);
-    this.#attached.set(key, { link: attached, path });
+    this.#attached.set(key, attach(program(programName), link, direction, path));
   }
 
   #forgetGone(present: ReadonlySet<number>): void {
-    for (const [key, { link, path }] of this.#attached) {
+    for (const [key, attached] of this.#attached) {
       if (present.has(Number.parseInt(key, 10))) continue;
-      unlinkSync(path);
-      link.close();
+      attached.remove();
       this.#attached.delete(key);
     }
   }

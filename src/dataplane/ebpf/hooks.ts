@@ -167,7 +167,6 @@ function attachAll(
 ): Attachments {
   const attachments = new Attachments({
     attach: system.attach,
-    takeOver: system.takeOver,
     program: (name) => kernel.program(name),
     pinPath: (name) => kernel.pinPath(name),
     locals: kernel.locals,

@@ -1,5 +1,3 @@
-import { unlinkSync } from "node:fs";
-import { attachTcx, type BpfLink, bpfLinkFromPin } from "../../linux/bpf-link.ts";
 import type { BpfProgram } from "../../linux/bpf-program.ts";
 import { setOffload } from "../../linux/ethtool.ts";
 import { type Icmp6Socket, openIcmp6Socket } from "../../linux/icmp6-socket.ts";
@@ -11,8 +9,8 @@ import type { Link } from "../../linux/rtnetlink.ts";
 import type { VethPairEdit } from "../../linux/rtnetlink-encode.ts";
 import { openShim6Socket, type Shim6Socket } from "../../linux/shim6-socket.ts";
 import { SocketDiagnostics } from "../../linux/socket-diag.ts";
-import { SystemError } from "../../linux/system-error.ts";
 import { LOCATOR_MARK, UlidRoutes } from "../ulid-routes.ts";
+import { attachProgram } from "./attach-program.ts";
 import type { Attach } from "./attachments.ts";
 import type { DeviceSystem } from "./ulid-device.ts";
 
@@ -24,7 +22,6 @@ type OpenSocket<Socket> = (
 /** What the plane wants from the operating system; tests bring their own. */
 export interface EbpfSystem {
   readonly attach: Attach;
-  readonly takeOver: (path: string, program: BpfProgram) => BpfLink | undefined;
   /** Runs a program that looks at no packet. */
   readonly runProgram: (program: BpfProgram) => void;
   readonly openShim6Socket: OpenSocket<Shim6Socket>;
@@ -42,8 +39,7 @@ const NO_PACKET = new Uint8Array(14);
 
 /** Linux, in the network namespace of the calling thread. */
 export const LINUX_EBPF: EbpfSystem = {
-  attach: attachTcx,
-  takeOver: takeLinkOver,
+  attach: attachProgram,
   runProgram: (program) => {
     program.run(NO_PACKET);
   },
@@ -54,27 +50,6 @@ export const LINUX_EBPF: EbpfSystem = {
   monitor: (observer) => new RouteMonitor(observer),
   openDiagnostics: () => new SocketDiagnostics(),
 };
-
-/** The link of an earlier run runs this program from now on, without a gap. */
-function takeLinkOver(path: string, program: BpfProgram): BpfLink | undefined {
-  let link: BpfLink;
-  try {
-    link = bpfLinkFromPin(path);
-  } catch (error) {
-    if (error instanceof SystemError && error.code === "ENOENT") return undefined;
-    throw error;
-  }
-  try {
-    link.update(program);
-    return link;
-  } catch (error) {
-    // Its interface has gone, and another one has the index.
-    if (!(error instanceof SystemError)) throw error;
-    link.close();
-    unlinkSync(path);
-    return undefined;
-  }
-}
 
 class KernelDevices implements DeviceSystem {
   readonly #editor = new RouteEditor();
