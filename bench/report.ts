@@ -1,4 +1,4 @@
-import type { Measurement, Setup } from "./nfqueue.ts";
+import type { Measurement, Setup } from "./network.ts";
 import { describeMachine, type Section } from "./section.ts";
 
 /** A row of the report: a figure under `setup`, as a share of what it was under `base`. */
@@ -12,38 +12,44 @@ interface Ratio {
 }
 
 const RATIOS: readonly Ratio[] = [
-  { name: "TCP, null mapping", figure: "tcp", setup: "observed", base: "plain", floor: 0.9 },
-  { name: "UDP, null mapping", figure: "udp", setup: "observed", base: "plain", floor: undefined },
-  {
-    name: "TCP, rewritten",
-    figure: "tcp",
-    setup: "rewritten",
-    base: "plain-no-offload",
-    floor: 0.22,
-  },
-  {
-    name: "UDP, rewritten",
-    figure: "udp",
-    setup: "rewritten",
-    base: "plain-no-offload",
-    floor: 0.6,
-  },
+  ratio("TCP, null mapping", "tcp", "ebpf-observed", "plain", 0.97),
+  ratio("UDP, null mapping", "udp", "ebpf-observed", "plain", 0.9),
+  ratio("TCP, rewritten", "tcp", "ebpf-rewritten", "plain-no-offload", 0.75),
+  ratio("TCP, rewritten", "tcp", "ebpf-rewritten", "plain"),
+  ratio("UDP, rewritten", "udp", "ebpf-rewritten", "plain"),
+  ratio("TCP, null mapping", "tcp", "nfqueue-observed", "plain", 0.9),
+  ratio("UDP, null mapping", "udp", "nfqueue-observed", "plain"),
+  ratio("TCP, rewritten", "tcp", "nfqueue-rewritten", "plain-no-offload", 0.22),
+  ratio("TCP, rewritten", "tcp", "nfqueue-rewritten", "plain"),
+  ratio("UDP, rewritten", "udp", "nfqueue-rewritten", "plain-no-offload", 0.6),
 ];
+
+function ratio(
+  name: string,
+  figure: Ratio["figure"],
+  setup: Setup,
+  base: Setup,
+  floor?: number,
+): Ratio {
+  return { name, figure, setup, base, floor };
+}
 
 const DESCRIPTIONS: Readonly<Record<Setup, string>> = {
   plain: "no shim",
   "plain-no-offload": "no shim, segmentation offload off",
-  observed: "shim, null mapping",
-  rewritten: "shim, rewritten to other locators",
+  "nfqueue-observed": "NFQUEUE, null mapping",
+  "nfqueue-rewritten": "NFQUEUE, rewritten to other locators",
+  "ebpf-observed": "eBPF, null mapping",
+  "ebpf-rewritten": "eBPF, rewritten to other locators",
 };
 
-export const NFQUEUE_SECTION: Section = {
-  name: "nfqueue",
-  heading: "The user-space data plane (NFQUEUE)",
+export const PLANES_SECTION: Section = {
+  name: "planes",
+  heading: "The data planes",
   command: "npm run bench -- --write",
 };
 
-/** The section on the user-space data plane, in Markdown. */
+/** The section on both data planes, in Markdown. */
 export function renderReport(rounds: readonly (readonly Measurement[])[], seconds: number): string {
   const setups = rounds[0]?.map(({ setup }) => setup) ?? [];
   return [
@@ -83,7 +89,8 @@ function ratioRow(ratio: Ratio, rounds: readonly (readonly Measurement[])[]): st
   const base = measurementsOf(rounds, ratio.base);
   const ratios = own.map((each, i) => each[ratio.figure] / (base[i]?.[ratio.figure] ?? Number.NaN));
   const floor = ratio.floor === undefined ? "" : `at least ${ratio.floor}`;
-  const name = `${ratio.name} / ${DESCRIPTIONS[ratio.base]}`;
+  const plane = ratio.setup.startsWith("ebpf") ? "eBPF" : "NFQUEUE";
+  const name = `${plane}: ${ratio.name} / ${DESCRIPTIONS[ratio.base]}`;
   return `| ${name} | ${spread(ratios, 2)} | ${floor} |`;
 }
 
@@ -91,7 +98,7 @@ function measurementsOf(rounds: readonly (readonly Measurement[])[], setup: Setu
   return rounds.flatMap((round) => round.filter((each) => each.setup === setup));
 }
 
-function spread(values: readonly number[], digits: number): string {
+export function spread(values: readonly number[], digits: number): string {
   const text = (value: number): string => value.toFixed(digits);
   return `${text(median(values))} (${text(Math.min(...values))} .. ${text(Math.max(...values))})`;
 }

@@ -1,12 +1,11 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { AddressPair } from "../src/core/output.ts";
 import { Network } from "../src/lab/network.ts";
 import { literal, type Topology, uplinkRouter } from "../src/lab/topology.ts";
 import { contextTag } from "../src/wire/tag.ts";
-import type { PlaneTask } from "./plane-host.ts";
+import { PlaneProcess, type PlaneTask, type PlaneWork } from "./plane-process.ts";
 import { median } from "./report.ts";
 
 const execute = promisify(execFile);
@@ -24,11 +23,27 @@ const TOPOLOGY: Topology = {
 const TAGS = { a: contextTag(0x1111_1111_1111), b: contextTag(0x2222_2222_2222) };
 
 /** What the packets meet: nothing, nothing without offload, a plane that looks or rewrites. */
-export const SETUPS = ["plain", "plain-no-offload", "observed", "rewritten"] as const;
+export const SETUPS = [
+  "plain",
+  "plain-no-offload",
+  "nfqueue-observed",
+  "nfqueue-rewritten",
+  "ebpf-observed",
+  "ebpf-rewritten",
+] as const;
 export type Setup = (typeof SETUPS)[number];
 
 /** Octets of the datagrams of the UDP measurement. */
 const DATAGRAM = 64;
+
+const PLANE_HOST = fileURLToPath(new URL("plane-host.js", import.meta.url));
+
+const PLANE_WORK: Partial<Record<Setup, Omit<PlaneWork, "contexts">>> = {
+  "nfqueue-observed": { plane: "nfqueue", rewrite: false },
+  "nfqueue-rewritten": { plane: "nfqueue", rewrite: true },
+  "ebpf-observed": { plane: "ebpf", rewrite: false },
+  "ebpf-rewritten": { plane: "ebpf", rewrite: true },
+};
 
 /** One setup's figures of one round. */
 export interface Measurement {
@@ -66,22 +81,44 @@ export class BenchNetwork {
   async measure(setup: Setup, seconds: number): Promise<Measurement> {
     const offload = setup === "plain-no-offload" ? "off" : "on";
     for (const host of ["a", "b"]) await this.#setOffload(host, offload);
-    const planes = setup === "observed" || setup === "rewritten" ? ["a", "b"] : [];
-    const running: ChildProcess[] = [];
+    const work = PLANE_WORK[setup];
+    const planes = work === undefined ? [] : await this.startPlanes({ ...work, contexts: 1 });
     try {
-      for (const host of planes) running.push(await this.#startPlane(host, setup === "rewritten"));
-      await this.#run("a", ["ping", "-6", "-c", "5", "-i", "0.05", "-I", ulid("a"), ulid("b")]);
-      const tcp = await this.#iperf(seconds, []);
-      const udp = await this.#iperf(seconds, ["-u", "-b", "0", "-l", `${DATAGRAM}`]);
-      return {
-        setup,
-        tcp: tcp.end.sum_received.bits_per_second / 1e9,
-        udp: (udp.end.sum.packets - udp.end.sum.lost_packets) / udp.end.sum.seconds,
-        ping: await this.#ping(),
-      };
+      await this.warmUp();
+      const tcp = await this.tcp(seconds);
+      const udp = await this.udp(seconds);
+      return { setup, tcp, udp, ping: await this.#ping() };
     } finally {
-      for (const plane of running) await stop(plane);
+      for (const plane of planes) await plane.stop();
     }
+  }
+
+  /** Starts a plane on each host. */
+  async startPlanes(work: PlaneWork): Promise<PlaneProcess[]> {
+    const starting = (["a", "b"] as const).map((host) => this.#startPlane(host, work));
+    const planes = await Promise.allSettled(starting);
+    const running = planes.flatMap((plane) => (plane.status === "fulfilled" ? plane.value : []));
+    const failed = planes.find((plane) => plane.status === "rejected");
+    if (failed === undefined) return running;
+    for (const plane of running) await plane.stop();
+    throw failed.reason;
+  }
+
+  /** Has neighbors found, and the planes' first packets behind them. */
+  async warmUp(): Promise<void> {
+    await this.#run("a", ["ping", "-6", "-c", "5", "-i", "0.05", "-I", ulid("a"), ulid("b")]);
+  }
+
+  /** Gbit/s received. */
+  async tcp(seconds: number): Promise<number> {
+    const { end } = await this.#iperf(seconds, []);
+    return end.sum_received.bits_per_second / 1e9;
+  }
+
+  /** Packets of {@link DATAGRAM} octets received per second. */
+  async udp(seconds: number): Promise<number> {
+    const { end } = await this.#iperf(seconds, ["-u", "-b", "0", "-l", `${DATAGRAM}`]);
+    return (end.sum.packets - end.sum.lost_packets) / end.sum.seconds;
   }
 
   async destroy(): Promise<void> {
@@ -89,20 +126,14 @@ export class BenchNetwork {
     await this.#network.destroy();
   }
 
-  async #startPlane(host: string, rewrite: boolean): Promise<ChildProcess> {
-    const local = host === "a" ? "a" : "b";
+  #startPlane(local: "a" | "b", work: PlaneWork): Promise<PlaneProcess> {
     const peer = local === "a" ? "b" : "a";
     const ulids: AddressPair = { local: address(local, 1), peer: address(peer, 1) };
     const locators: AddressPair = { local: address(local, 2), peer: address(peer, 2) };
     const mapping = { ulids, locators, peerTag: TAGS[peer] };
-    const task: PlaneTask = { tag: TAGS[local], mapping, rewrite };
-    const main = process.argv[1] ?? "";
-    const child = this.#spawn(host, [process.execPath, main, "plane-host", JSON.stringify(task)]);
-    if (child.stdout === null) throw new Error("no output");
-    const lines = createInterface({ input: child.stdout });
-    await Promise.race([once(lines, "line"), once(child, "exit")]);
-    if (child.exitCode !== null) throw new Error(`the data plane of host ${host} did not start`);
-    return child;
+    const task: PlaneTask = { ...work, tag: TAGS[local], mapping };
+    const argv = [process.execPath, PLANE_HOST, JSON.stringify(task)];
+    return PlaneProcess.start(this.#spawn(local, argv), local);
   }
 
   async #iperf(seconds: number, options: readonly string[]): Promise<IperfReport> {
@@ -160,9 +191,4 @@ function address(host: "a" | "b", isp: 1 | 2): AddressPair["local"] {
 
 function ulid(host: "a" | "b"): string {
   return address(host, 1);
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  child.stdin?.end();
-  if (child.exitCode === null) await once(child, "exit");
 }

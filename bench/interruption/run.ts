@@ -1,0 +1,209 @@
+import { request } from "node:http";
+import { fileURLToPath } from "node:url";
+import { inject } from "../../src/lab/failure.ts";
+import { type Lab, withLab } from "../../src/lab/lab.ts";
+import { LabProcess } from "../../src/lab/lab-process.ts";
+import type { Network } from "../../src/lab/network.ts";
+import { inNamespace, run, sleep, waitFor } from "../../src/lab/shell.ts";
+import { ShimDaemon } from "../../src/lab/shim-daemon.ts";
+import { literal, type Topology, uplinkRouter } from "../../src/lab/topology.ts";
+import { type Arrivals, firstArrival, longestSilence, sustainedAfter } from "./arrivals.ts";
+import type { PathEvent, Variant } from "./variants.ts";
+
+const TOPOLOGY: Topology = {
+  isps: ["isp1", "isp2"],
+  hosts: ["a", "b"].map((name) => ({
+    name,
+    uplinks: [1, 2].map((isp) => ({
+      isp: `isp${isp}`,
+      address: literal(`2001:db8:${isp}:${name}::1`),
+    })),
+  })),
+};
+const A1 = literal("2001:db8:1:a::1");
+const A2 = literal("2001:db8:2:a::1");
+const B1 = literal("2001:db8:1:b::1");
+const B2 = literal("2001:db8:2:b::1");
+const PORT = "5001";
+const TRANSFER = fileURLToPath(new URL("../../../bench/interruption/transfer.py", import.meta.url));
+
+/** ms of undisturbed transfer. */
+const STEADY_TIME = 1_000;
+/** ms that are looked at after what happens, or after the command. */
+const OBSERVED: Readonly<Record<Variant["system"], number>> = {
+  l3shim: 2_000,
+  "mptcp-subflow": 4_000,
+  "mptcp-backup": 4_000,
+};
+const PATIENCE = 10_000;
+/** Octets in 100 ms that count as flowing again: half of what a link carries. */
+const HALF_A_LINK = 625_000;
+
+/** What one run came to, in ms. */
+export interface Interruption {
+  /** Of the receiver. */
+  readonly silence: number;
+  /** From the event, or the command, until the transfer had half a link's rate and kept it. */
+  readonly sustained: number;
+  /** From the command to switch to the first data. */
+  readonly afterCommand: number | undefined;
+  /** From the switch at the sender, as its daemon tells it, to the first data. */
+  readonly afterSwitch: number | undefined;
+}
+
+/** One run in a network of its own. @throws Error when the transfer does not even begin */
+export function runVariant({ system, event }: Variant): Promise<Interruption> {
+  return withLab(TOPOLOGY, async (lab) => {
+    await shape(lab.network);
+    const daemons = system === "l3shim" ? await startDaemons(lab) : [];
+    if (system !== "l3shim") await configureMptcp(lab.network, system === "mptcp-backup");
+    const transfer = await startTransfer(lab, system === "l3shim" ? "tcp" : "mptcp");
+    await untilEstablished(daemons);
+    await sleep(STEADY_TIME);
+
+    const { at, commandedAt } = await happen(lab.network, daemons[0], event);
+    const from = commandedAt ?? at;
+    const until = Date.now() + OBSERVED[system];
+    await sleep(OBSERVED[system]);
+    const arrivals = await transfer.stop();
+    const switchedAt = switchOf(daemons[0], at);
+    return {
+      silence: longestSilence(arrivals, at, until),
+      sustained: sustainedAfter(arrivals, from, until, HALF_A_LINK),
+      afterCommand: commandedAt && firstArrival(arrivals, commandedAt),
+      afterSwitch: switchedAt && firstArrival(arrivals, switchedAt),
+    };
+  });
+}
+
+/** 100 Mbit/s on each uplink, in both directions. */
+async function shape(network: Network): Promise<void> {
+  const { hosts, isps } = TOPOLOGY;
+  const ends = hosts.flatMap(({ name }) =>
+    isps.flatMap((isp) => [
+      { node: name, device: isp },
+      { node: isp, device: name },
+    ]),
+  );
+  for (const { node, device } of ends) {
+    const shaper = "tbf rate 100mbit burst 64kb latency 20ms".split(" ");
+    const command = ["tc", "qdisc", "add", "dev", device, "root", ...shaper];
+    await run(inNamespace(network.namespace(node), command));
+  }
+}
+
+async function startDaemons(lab: Lab): Promise<ShimDaemon[]> {
+  const options = { sendTimeout: 15, directory: lab.directory, dataplane: "ebpf" } as const;
+  const starting = ["a", "b"].map((host) => ShimDaemon.start(lab.network, host, options));
+  const daemons = await Promise.all(starting);
+  for (const daemon of daemons) lab.defer(() => daemon.stop());
+  return daemons;
+}
+
+/** The second uplink of each host is known to MPTCP; the sender opens the subflows. */
+async function configureMptcp(network: Network, backup: boolean): Promise<void> {
+  for (const { name, uplinks } of TOPOLOGY.hosts) {
+    const ip = (...argv: string[]) => run(inNamespace(network.namespace(name), ["ip", ...argv]));
+    for (const [index, uplink] of uplinks.entries()) {
+      const table = `${100 + index}`;
+      const route = ["default", "via", uplinkRouter(uplink), "dev", uplink.isp, "table", table];
+      await ip("-6", "rule", "add", "from", uplink.address, "lookup", table);
+      await ip("-6", "route", "add", ...route);
+    }
+    await ip("mptcp", "limits", "set", "subflows", "4", "add_addr_accepted", "4");
+    const role = name === "a" ? ["subflow", "fullmesh", ...(backup ? ["backup"] : [])] : ["signal"];
+    await ip("mptcp", "endpoint", "add", name === "a" ? A2 : B2, "dev", "isp2", ...role);
+  }
+}
+
+interface Transfer {
+  /** Ends it, and tells what came when. */
+  stop(): Promise<Arrivals>;
+}
+
+/** From a to b on their first addresses. */
+async function startTransfer({ network }: Lab, protocol: "tcp" | "mptcp"): Promise<Transfer> {
+  const outputs: string[] = [];
+  const receive = ["receive", protocol, B1, PORT];
+  const receiver = await startScript(network, "b", receive, outputs);
+  const sender = await startScript(network, "a", ["send", protocol, A1, B1, PORT], []);
+  return {
+    stop: async () => {
+      receiver.closeInput();
+      if (!(await receiver.endsWithin(PATIENCE))) throw receiver.failure("no account came");
+      await sender.stop("SIGKILL");
+      return JSON.parse(outputs[1] ?? "[]") as Arrivals;
+    },
+  };
+}
+
+async function startScript(
+  network: Network,
+  host: string,
+  args: readonly string[],
+  outputs: string[],
+): Promise<LabProcess> {
+  const script = new LabProcess({
+    namespace: network.namespace(host),
+    argv: ["python3", TRANSFER, ...args],
+    onLine: (line) => outputs.push(line),
+  });
+  const timeoutError = () => script.failure(`the transfer did not start on host ${host}`);
+  await waitFor(() => (outputs[0] === "ready" || undefined) ?? endOf(script), {
+    timeout: PATIENCE,
+    timeoutError,
+  });
+  return script;
+}
+
+function endOf(script: LabProcess): undefined {
+  if (script.hasEnded) throw script.failure("the transfer did not start");
+}
+
+async function untilEstablished(daemons: readonly ShimDaemon[]): Promise<void> {
+  await waitFor(() => daemons.every(isEstablished) || undefined, {
+    timeout: PATIENCE,
+    timeoutError: () => new Error("no context was established"),
+  });
+}
+
+function isEstablished({ events }: ShimDaemon): boolean {
+  return events.some(({ event }) => event === "established");
+}
+
+/** Unix time in ms of the event, taken just before, and of the command, where there is one. */
+async function happen(
+  network: Network,
+  sender: ShimDaemon | undefined,
+  event: PathEvent,
+): Promise<{ at: number; commandedAt?: number }> {
+  if (event.kind === "link-down") {
+    return inject(network, { kind: "link-down", host: event.host, isp: "isp1" });
+  }
+  const { at } = await inject(network, { kind: "silent-loss", isp: "isp1", direction: "both" });
+  if (event.kind === "cut" || sender === undefined) return { at };
+  await sleep(event.after);
+  const commandedAt = Date.now();
+  await preferSecond(sender);
+  return { at, commandedAt };
+}
+
+/** As `l3shim prefer` does, without the time that its start takes. */
+function preferSecond({ events, socket }: ShimDaemon): Promise<void> {
+  const tag = events.find(({ event }) => event === "established")?.context;
+  const path = `/v1/contexts/${tag}/prefer`;
+  const headers = { "content-type": "application/json" };
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath: socket, method: "POST", path, headers }, (response) => {
+      response.resume();
+      if (response.statusCode === 200) response.on("end", resolve);
+      else reject(new Error(`the daemon answered ${response.statusCode}`));
+    });
+    call.on("error", reject);
+    call.end(JSON.stringify({ localLocator: A2, peerLocator: B2 }));
+  });
+}
+
+function switchOf(daemon: ShimDaemon | undefined, after: number): number | undefined {
+  return daemon?.events.find(({ event, time }) => event === "switched" && time >= after)?.time;
+}
