@@ -18,11 +18,12 @@ export function registerDaemon(program: Command): void {
       "run as this user (default: l3shim if there is one and root starts it)",
     )
     .option("--read-any-file", "keep CAP_DAC_READ_SEARCH: l3shim is in a private directory", false)
+    .option("--flush", "take everything of l3shim away from this host, and end", false)
     .option("--json", "log as JSON even on a terminal", false)
     .action(async (options: DaemonCommandOptions) => {
       // Loaded only here: the other commands need no FFI.
-      const { runDaemon } = await import("../daemon/main.ts");
-      process.exitCode = await runDaemon({
+      const { runDaemon, runFlush } = await import("../daemon/main.ts");
+      process.exitCode = await (options.flush ? runFlush : runDaemon)({
         configFile: options.config,
         socket: options.socket,
         stateDir: options.stateDir,
@@ -40,5 +41,6 @@ interface DaemonCommandOptions {
   readonly stateDir: string;
   readonly user?: string;
   readonly readAnyFile: boolean;
+  readonly flush: boolean;
   readonly json: boolean;
 }

@@ -18,6 +18,8 @@ import type {
 } from "./api.ts";
 import { type Clock, inSeconds, isoTime } from "./clock.ts";
 import { configWarnings, type DaemonConfig, sendTimeoutWarnings } from "./config/config.ts";
+import type { ContextFiles } from "./contexts/context-files.ts";
+import { ContextKeeper } from "./contexts/context-keeper.ts";
 import type { Authority } from "./control/authority.ts";
 import { EventHub, monitorEvent } from "./control/events.ts";
 import { type ForkOrder, forkContexts, preferPair } from "./control/forks.ts";
@@ -38,6 +40,7 @@ export interface DaemonParts {
   readonly endpoint: Endpoint;
   readonly plane: DataPlane;
   readonly system: HostSystem;
+  readonly contextFiles: ContextFiles;
   /** Who may change something by the control socket. */
   readonly authority: Authority;
   readonly log: Logger;
@@ -54,6 +57,7 @@ export class Daemon implements ControlService {
   readonly #driver: Driver;
   readonly #host: Host;
   readonly #server: ControlServer;
+  readonly #keeper: ContextKeeper;
   readonly #startedAt: Instant;
   readonly #counters = { "send-failed": 0, "host-warning": 0 };
 
@@ -69,18 +73,28 @@ export class Daemon implements ControlService {
       failed: (error) => parts.failed(error),
     });
     this.#server = new ControlServer(this, parts.authority);
+    this.#keeper = new ContextKeeper({
+      files: parts.contextFiles,
+      endpoint,
+      plane,
+      clock,
+      warn: (error) => this.#warn(error),
+    });
   }
 
   /**
-   * Starts everything. Of two daemons on one socket the second ends before it has touched the
+   * Starts everything, and goes on with the contexts of an earlier run where the data plane has
+   * done so. Of two daemons on one socket the second ends before it has touched the
    * host; and whoever finds the socket finds a daemon at work.
    * @param socket path of the control socket
    */
   async start(socket: string): Promise<void> {
     const { config, log, plane, version } = this.#parts;
     await this.#server.claim(socket);
-    this.#host.start();
-    await this.#driver.start();
+    const kept = this.#keeper.load();
+    this.#host.start(kept.map(({ localUlid }) => localUlid));
+    await this.#driver.start((now) => this.#keeper.restore(now));
+    this.#host.settle();
     await this.#server.listen(socket, config.controlReaders);
     log.info({ version, dataplane: plane.name, socket }, "started");
     for (const { code, text } of configWarnings(config)) log.warn({ code }, text);
@@ -93,6 +107,26 @@ export class Daemon implements ControlService {
       await this.#driver.stop();
     } finally {
       this.#host.stop();
+      this.#keeper.discard();
+      await this.#server.close();
+    }
+  }
+
+  /**
+   * Ends at once and leaves everything in force for a successor, if the data plane can go on by
+   * itself; otherwise the same as `stop`.
+   */
+  async release(): Promise<void> {
+    const { log, plane } = this.#parts;
+    if (!plane.survives) {
+      log.warn({ dataplane: plane.name }, "this data plane cannot go on without the daemon");
+      return this.stop();
+    }
+    this.#keeper.close();
+    try {
+      await this.#driver.release();
+    } finally {
+      this.#host.release();
       await this.#server.close();
     }
   }
@@ -178,7 +212,9 @@ export class Daemon implements ControlService {
         this.#showReceived(now, source, destination, bytes),
       sendFailed: (output, error) => this.#handleSendFailure(output, error),
       contextSet: (tag, ulids) => this.#host.hold(tag, ulids.local),
-      contextCleared: (tag) => this.#host.release(tag),
+      contextCleared: (tag) => this.#host.letGo(tag),
+      contextChanged: (tag) => this.#keeper.note(tag),
+      stepEnded: () => this.#keeper.save(),
       mappingInForce: () => this.#host.dropStranded(),
       failed: (error) => this.#parts.failed(error),
     };

@@ -1,8 +1,10 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DataPlane } from "../dataplane/dataplane.ts";
+import { flushEbpf } from "../dataplane/ebpf/flush.ts";
 import { EbpfDataPlane } from "../dataplane/ebpf/plane.ts";
 import { FallbackDataPlane } from "../dataplane/fallback.ts";
+import { flushNfqueue } from "../dataplane/nfqueue/flush.ts";
 import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
 import { isBpffs, mountBpffs } from "../linux/bpffs.ts";
 import { SystemError } from "../linux/system-error.ts";
@@ -44,6 +46,11 @@ export function planePrivileges({ dataplane, ebpf }: DaemonConfig): PlanePrivile
     return { bpf: true, pinDirectory: undefined };
   }
   return { bpf: true, pinDirectory };
+}
+
+/** Takes away what runs of each data plane left, whether it is the one that is used now or not. */
+export function planeFlushes({ ebpf }: DaemonConfig): (() => void | Promise<void>)[] {
+  return [() => flushEbpf(ebpf.pinDirectory), () => flushNfqueue()];
 }
 
 function createEbpf(config: DaemonConfig, log: Logger): EbpfDataPlane {

@@ -18,6 +18,10 @@ export interface DriverObserver {
   /** A context began to need its ULIDs, or needs them no more. */
   contextSet(tag: ContextTag, ulids: AddressPair): void;
   contextCleared(tag: ContextTag): void;
+  /** `Endpoint.snapshot` gives something else for it now, or nothing. */
+  contextChanged(tag: ContextTag): void;
+  /** All that followed from one thing that happened has been carried out. */
+  stepEnded(): void;
   /** Some context's payload has left the way that it went before. */
   mappingInForce(): void;
   /** The endpoint or the data plane broke: the daemon must stop. Raised once. */
@@ -37,6 +41,8 @@ export class Driver {
   /** The endpoint's time never runs backwards, though a packet may have waited in a queue. */
   #now: Instant;
   #stepping = false;
+  /** The plane is being opened: what it reports waits until contexts have been taken over. */
+  #opening = false;
   #stopped = false;
   readonly #waiting: ((now: Instant) => void)[] = [];
   #armedFor: Instant | undefined;
@@ -50,16 +56,29 @@ export class Driver {
     this.#now = clock.now();
   }
 
-  /** Opens the data plane; from then on packets move. @throws DataPlaneError */
-  async start(): Promise<void> {
+  /**
+   * Opens the data plane; from then on packets move.
+   * @param takeOver restores the contexts of an earlier run, before anything else is handled
+   * @throws DataPlaneError
+   */
+  async start(takeOver: (now: Instant) => void): Promise<void> {
+    this.#opening = true;
     await this.#plane.open(this.#planeEvents());
+    this.#opening = false;
+    this.#waiting.unshift(takeOver, () => this.#plane.settle());
+    this.#work(this.#clock.now());
   }
 
   /** Takes the data plane down: plain IPv6 from here on. Safe to call twice. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#cancelTimer?.();
+    this.#end();
     await this.#plane.close();
+  }
+
+  /** Leaves the data plane to a successor. Safe to call twice. */
+  async release(): Promise<void> {
+    this.#end();
+    await this.#plane.release();
   }
 
   /** Runs a handler or command of the endpoint now, and what follows from it. */
@@ -99,9 +118,13 @@ export class Driver {
    */
   #step(now: Instant, action: (now: Instant) => void): void {
     if (this.#stopped) return;
-    if (now > this.#now) this.#now = now;
     this.#waiting.push(action);
-    if (this.#stepping) return;
+    this.#work(now);
+  }
+
+  #work(now: Instant): void {
+    if (now > this.#now) this.#now = now;
+    if (this.#stepping || this.#opening || this.#stopped) return;
     this.#stepping = true;
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
@@ -109,6 +132,7 @@ export class Driver {
         this.#drain();
       }
       this.#armTimer();
+      this.#observer.stepEnded();
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     } finally {
@@ -150,8 +174,7 @@ export class Driver {
       case "event":
         return this.#observer.event(output.event);
       case "save-context":
-        // For a data plane that goes on without its daemon; there is none yet.
-        return;
+        return this.#observer.contextChanged(output.tag);
     }
   }
 
@@ -188,9 +211,13 @@ export class Driver {
 
   #fail(error: Error): void {
     if (this.#stopped) return;
+    this.#end();
+    this.#observer.failed(error);
+  }
+
+  #end(): void {
     this.#stopped = true;
     this.#waiting.length = 0;
     this.#cancelTimer?.();
-    this.#observer.failed(error);
   }
 }

@@ -6,6 +6,8 @@ import type { Logger } from "./log.ts";
 
 /** A terminal that goes away is a wish to stop, too: nothing must be left behind. */
 const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+/** A successor goes on with what the data plane carries. */
+const HAND_OVER_SIGNAL = "SIGUSR2";
 
 /** What ends the daemon: a signal or a failure, whatever comes first. */
 export class EndOfRun {
@@ -14,6 +16,7 @@ export class EndOfRun {
   readonly #log: Logger;
   readonly #end = new AbortController();
   #stopping = false;
+  #handsOver = false;
   #status = 0;
 
   constructor(log: Logger) {
@@ -21,7 +24,9 @@ export class EndOfRun {
     this.reached = new Promise((resolve) => {
       this.#end.signal.addEventListener("abort", () => resolve());
     });
-    for (const signal of STOP_SIGNALS) process.on(signal, () => this.#handleSignal(signal));
+    for (const signal of [...STOP_SIGNALS, HAND_OVER_SIGNAL]) {
+      process.on(signal, () => this.#handleSignal(signal));
+    }
     process.on("uncaughtException", (error) => this.fail(error));
     process.on("unhandledRejection", (reason) => this.fail(reason));
   }
@@ -29,6 +34,11 @@ export class EndOfRun {
   /** The exit status: 0 unless something failed. */
   get status(): number {
     return this.#status;
+  }
+
+  /** The daemon should leave everything as it is: nobody wants it stopped, and nothing failed. */
+  get handsOver(): boolean {
+    return this.#handsOver && this.#status === 0;
   }
 
   /** Reports why the daemon must stop. */
@@ -42,7 +52,8 @@ export class EndOfRun {
     // Whoever asks twice does not want to wait; the next start removes what this one leaves.
     if (this.#stopping) process.exit(1);
     this.#stopping = true;
-    this.#log.info({ signal }, "stopping");
+    this.#handsOver = signal === HAND_OVER_SIGNAL;
+    this.#log.info({ signal }, this.#handsOver ? "handing over" : "stopping");
     this.#end.abort();
   }
 }
@@ -51,7 +62,7 @@ export class EndOfRun {
 const PLAIN_FAILURES = [ControlSocketError, StateDirectoryError, SystemError];
 
 /** What the user can mend is told as such; anything else with the stack that we need. */
-function describeFailure(reason: unknown): string {
+export function describeFailure(reason: unknown): string {
   if (reason instanceof DataPlaneError) return `${reason.message}. ${reason.remedy}`;
   if (PLAIN_FAILURES.some((type) => reason instanceof type)) return (reason as Error).message;
   if (reason instanceof Error) return reason.stack ?? reason.message;

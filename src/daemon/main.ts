@@ -4,13 +4,16 @@ import { monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
+import { ContextFiles } from "./contexts/context-files.ts";
 import { Authority } from "./control/authority.ts";
 import { IDENTITY_PRIMITIVES } from "./crypto/primitives.ts";
 import { newRsaKey } from "./crypto/rsa-key.ts";
 import { findModifier } from "./crypto/search.ts";
 import { Daemon } from "./daemon.ts";
-import { createDataPlane, planePrivileges } from "./data-plane.ts";
-import { EndOfRun } from "./end-of-run.ts";
+import { createDataPlane, planeFlushes, planePrivileges } from "./data-plane.ts";
+import { describeFailure, EndOfRun } from "./end-of-run.ts";
+import { flush } from "./flush.ts";
+import type { HostSystem } from "./host/host.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
 import { UlidFile } from "./host/ulid-file.ts";
 import type { IdentitySystem } from "./identity/address-sets.ts";
@@ -31,15 +34,8 @@ const EXPLAINED = [ConfigError, PrivilegeError, SystemError];
  * @returns the exit status: 0 after a signal, 1 after a failure, which has been reported
  */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  let config: DaemonConfig;
-  try {
-    config = loadConfig(options.configFile);
-    confineProcess(options, planePrivileges(config));
-  } catch (error) {
-    if (!EXPLAINED.some((type) => error instanceof type)) throw error;
-    process.stderr.write(`${(error as Error).message}\n`);
-    return 1;
-  }
+  const config = begin(options);
+  if (config === undefined) return 1;
   const log = createLog(config.logLevel, options.jsonLog);
   const end = new EndOfRun(log);
   try {
@@ -51,12 +47,46 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   return end.status;
 }
 
+/**
+ * Takes away all that daemons of this network namespace have put into the host, and ends.
+ * @returns the exit status: 0, or 1 after a failure, which has been reported
+ */
+export async function runFlush(options: DaemonOptions): Promise<number> {
+  const config = begin(options);
+  if (config === undefined) return 1;
+  const log = createLog(config.logLevel, options.jsonLog);
+  const clock = systemClock(monotonicNow);
+  const failures = await flush({
+    config,
+    socket: options.socket,
+    system: linuxHost(options.stateDir, clock),
+    contextFiles: new ContextFiles(options.stateDir),
+    planes: planeFlushes(config),
+  });
+  for (const failure of failures) log.error(describeFailure(failure));
+  if (failures.length === 0) log.info("nothing of l3shim is left");
+  return failures.length === 0 ? 0 : 1;
+}
+
+/** `undefined` after a failure that has been reported. */
+function begin(options: DaemonOptions): DaemonConfig | undefined {
+  try {
+    const config = loadConfig(options.configFile);
+    confineProcess(options, planePrivileges(config));
+    return config;
+  } catch (error) {
+    if (!EXPLAINED.some((type) => error instanceof type)) throw error;
+    process.stderr.write(`${(error as Error).message}\n`);
+    return undefined;
+  }
+}
+
 async function runUntil(end: EndOfRun, daemon: Daemon, socket: string): Promise<void> {
   try {
     await daemon.start(socket);
     await end.reached;
   } finally {
-    await daemon.stop();
+    await (end.handsOver ? daemon.release() : daemon.stop());
   }
 }
 
@@ -80,15 +110,20 @@ function buildDaemon(
       identity: IDENTITY_PRIMITIVES,
     }),
     plane,
-    system: {
-      monitor: new KernelMonitor(),
-      own: new KernelEntries(),
-      ulidFile: new UlidFile(options.stateDir),
-      identity: identitySystem(options.stateDir, clock),
-    },
+    system: linuxHost(options.stateDir, clock),
+    contextFiles: new ContextFiles(options.stateDir),
     log,
     failed: (error) => end.fail(error),
   });
+}
+
+function linuxHost(stateDir: string, clock: Clock): HostSystem {
+  return {
+    monitor: new KernelMonitor(),
+    own: new KernelEntries(),
+    ulidFile: new UlidFile(stateDir),
+    identity: identitySystem(stateDir, clock),
+  };
 }
 
 /** A search takes one thread, and leaves the others to those who wait for something. */

@@ -16,31 +16,41 @@ export interface DataPlane {
   readonly name: "nfqueue" | "ebpf";
 
   /**
-   * Takes the hooks, and first removes what an earlier run left behind.
+   * Whether packets go on as they were last told to when the process ends without `close`, be it
+   * killed. Whoever opens the plane next finds contexts, mappings and traffic records again.
+   */
+  readonly survives: boolean;
+
+  /**
+   * Takes the hooks, and first removes what an earlier run left behind; a plane that survives
+   * leaves it in force until `settle`.
    * @throws DataPlaneError naming what is missing and the remedy.
    */
   open(events: DataPlaneEvents): Promise<void>;
 
-  /** Removes everything the plane added to the host. Safe to call twice. */
-  close(): Promise<void>;
-
-  /** What the plane does goes on when its process ends without {@link close}. */
-  readonly survives: boolean;
-
-  /** Ends without removing anything, where the plane survives; else as {@link close}. */
-  release(): Promise<void>;
-
   /**
-   * All contexts of an earlier run that there still are have been set again: others that the
-   * plane found are forgotten.
+   * All contexts that go on from an earlier run have been set, in the order in which that run
+   * had set them: the others are gone. To be called once after `open`. Until then a context that
+   * is set again, with its mapping, keeps its traffic record and loses no packet; and what is not
+   * set again stays as it was.
    */
   settle(): void;
+
+  /** Removes everything the plane added to the host. Safe to call twice, and unopened. */
+  close(): Promise<void>;
+
+  /**
+   * Ends without taking away what goes on without this process, for a successor to open. A
+   * plane that does not survive closes. Safe to call twice, and unopened.
+   */
+  release(): Promise<void>;
 
   /** Sends a control message (from the Shim6 header on) between two addresses. */
   sendControl(source: Address, destination: Address, bytes: Uint8Array): void;
 
   /**
-   * Inbound: payload with `tag` gets `ulids` back. Starts this context's traffic record.
+   * Inbound: payload with `tag` gets `ulids` back. Starts this context's traffic record, unless
+   * it goes on from an earlier run.
    * @param forkedInstance other than 0 for a forked context: payload without a tag is not its
    *   own, and outbound payload only where its mapping selects it. 0 when left out.
    */

@@ -120,13 +120,27 @@ export class ShimDaemon {
     await this.#daemon.stop("SIGTERM", STOP_PATIENCE);
   }
 
+  /** Has it leave what it carries to a successor: see {@link restart}. */
+  async handOver(): Promise<void> {
+    await this.#daemon.stop("SIGUSR2", STOP_PATIENCE);
+  }
+
+  /** Takes away what it left, after {@link kill}. */
+  async flush(): Promise<void> {
+    await run(inNamespace(this.#network.namespace(this.host), [...this.#argv, "--flush"]));
+  }
+
   #launch(): LabProcess {
-    const file = (name: string) => join(this.#directory, name);
-    const paths = ["--config", file("config.toml"), "--state-dir", file("state")];
     return new LabProcess({
       namespace: this.#network.namespace(this.host),
-      argv: [L3SHIM, "daemon", ...paths, "--socket", this.socket, ...privilegeOptions(this.#user)],
+      argv: this.#argv,
     });
+  }
+
+  get #argv(): string[] {
+    const file = (name: string) => join(this.#directory, name);
+    const paths = ["--config", file("config.toml"), "--state-dir", file("state")];
+    return [L3SHIM, "daemon", ...paths, "--socket", this.socket, ...privilegeOptions(this.#user)];
   }
 
   /** Waits for the control socket and takes the daemon's events from there on. */

@@ -14,7 +14,11 @@ export type ShimEvent = {
   readonly host: string;
   readonly context: string | null;
 } & (
-  | { readonly event: "established"; readonly localUlid: string; readonly peerUlid: string }
+  | {
+      readonly event: "established" | "restored";
+      readonly localUlid: string;
+      readonly peerUlid: string;
+    }
   | { readonly event: "failed" | "exploring" | "closed"; readonly cause: string }
   | { readonly event: "inboundok" }
   | { readonly event: "switched"; readonly from: LocatorPair; readonly to: LocatorPair }

@@ -69,6 +69,8 @@ function describeEvent(event: ShimEvent): string | undefined {
   switch (event.event) {
     case "established":
       return `context established: ULIDs ${event.localUlid} and ${event.peerUlid}`;
+    case "restored":
+      return `context restored: ULIDs ${event.localUlid} and ${event.peerUlid}`;
     case "exploring":
       return `exploring, because of ${event.cause}`;
     case "switched":

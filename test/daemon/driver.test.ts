@@ -30,11 +30,13 @@ beforeEach(async () => {
     sendFailed: (_output, error) => observed.push(`send failed: ${error.message}`),
     contextSet: () => observed.push("context set"),
     contextCleared: () => observed.push("context cleared"),
+    contextChanged: () => observed.push("context changed"),
+    stepEnded: () => undefined,
     mappingInForce: () => observed.push("mapping in force"),
     failed: (error) => observed.push(`failed: ${error.message}`),
   };
   driver = new Driver(endpoint as unknown as Endpoint, plane, clock, observer);
-  await driver.start();
+  await driver.start(() => undefined);
   plane.calls.length = 0;
 });
 
@@ -92,6 +94,7 @@ test("every output is carried out, in its order", () => {
       { type: "mark-traffic", tag: TAG, direction: "out" },
       { type: "clear-mapping", tag: TAG },
       { type: "clear-context", tag: TAG },
+      { type: "save-context", tag: TAG },
       { type: "arm-trigger", ulids: ULIDS },
       {
         type: "event",
@@ -111,7 +114,13 @@ test("every output is carried out, in its order", () => {
     "armTrigger",
   ]);
   expect(plane.sent).toHaveLength(1);
-  expect(observed).toEqual(["context set", "sent", "context cleared", "event closed"]);
+  expect(observed).toEqual([
+    "context set",
+    "sent",
+    "context cleared",
+    "context changed",
+    "event closed",
+  ]);
 });
 
 test("read-traffic is answered before the outputs behind it", () => {

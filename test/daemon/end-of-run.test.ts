@@ -4,7 +4,14 @@ import { ControlSocketError } from "../../src/daemon/control/socket.ts";
 import { EndOfRun } from "../../src/daemon/end-of-run.ts";
 import { DataPlaneError } from "../../src/dataplane/dataplane.ts";
 
-const EVENTS = ["SIGTERM", "SIGINT", "SIGHUP", "uncaughtException", "unhandledRejection"] as const;
+const EVENTS = [
+  "SIGTERM",
+  "SIGINT",
+  "SIGHUP",
+  "SIGUSR2",
+  "uncaughtException",
+  "unhandledRejection",
+] as const;
 
 let messages: string[];
 let end: EndOfRun;
@@ -30,6 +37,20 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)("%s ends the run well", asyn
   await end.reached;
   expect(end.status).toBe(0);
   expect(messages).toEqual(["stopping"]);
+  expect(end.handsOver).toBe(false);
+});
+
+test("SIGUSR2 ends the run well, and leaves everything to a successor", async () => {
+  process.emit("SIGUSR2");
+  await end.reached;
+  expect([end.status, end.handsOver]).toEqual([0, true]);
+  expect(messages).toEqual(["handing over"]);
+});
+
+test("a failure hands nothing over, also when it comes while handing over", () => {
+  process.emit("SIGUSR2");
+  end.fail(new Error("broken"));
+  expect([end.status, end.handsOver]).toEqual([1, false]);
 });
 
 test("a failure ends the run with status 1, whatever comes after", async () => {

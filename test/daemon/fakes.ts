@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import type { Output } from "../../src/core/output.ts";
+import type { Mapping, Output } from "../../src/core/output.ts";
 import { type Instant, instant } from "../../src/core/time.ts";
 import { TrafficRecord, type TrafficSnapshot } from "../../src/core/traffic.ts";
 import type { Clock } from "../../src/daemon/clock.ts";
@@ -94,8 +94,12 @@ export function address(text: string): Address {
 
 /** Time that stands still until a test moves it. The wall clock starts at 1970. */
 export class VirtualClock implements Clock {
-  #now = 1_000_000;
+  #now: number;
   readonly timers = new Map<object, { at: number; callback: () => void }>();
+
+  constructor(now = 1_000_000) {
+    this.#now = now;
+  }
 
   now(): Instant {
     return instant(this.#now);
@@ -127,8 +131,8 @@ export class VirtualClock implements Clock {
 
 /** A data plane that remembers what it was told and says what a test wants. */
 export class FakePlane implements DataPlane {
-  readonly name = "nfqueue";
-  readonly survives = false;
+  readonly name: "nfqueue" | "ebpf" = "nfqueue";
+  readonly survives: boolean = false;
   readonly calls: string[] = [];
   readonly counters = { "fake-dropped": 3 };
   readonly records = new Map<ContextTag, TrafficRecord>();
@@ -177,11 +181,11 @@ export class FakePlane implements DataPlane {
     this.records.delete(tag);
   }
 
-  setMapping(): void {
+  setMapping(_tag?: ContextTag, _mapping?: Mapping): void {
     this.calls.push("setMapping");
   }
 
-  clearMapping(): void {
+  clearMapping(_tag?: ContextTag): void {
     this.calls.push("clearMapping");
   }
 
@@ -203,6 +207,72 @@ export class FakePlane implements DataPlane {
 
   armTrigger(): void {
     this.calls.push("armTrigger");
+  }
+}
+
+/** What a plane keeps in the kernel, whoever is there. */
+export class FakeKernel {
+  readonly records = new Map<ContextTag, TrafficRecord>();
+  readonly mappings = new Map<ContextTag, Mapping>();
+}
+
+/** A data plane that goes on without its daemon. */
+export class SurvivingPlane extends FakePlane {
+  override readonly name = "ebpf";
+  override readonly survives = true;
+  readonly #kernel: FakeKernel;
+  #left = new Set<ContextTag>();
+  /** Called while the plane is being opened. */
+  opening: (events: DataPlaneEvents) => void = () => undefined;
+
+  constructor(kernel = new FakeKernel()) {
+    super();
+    this.#kernel = kernel;
+  }
+
+  override async open(events: DataPlaneEvents): Promise<void> {
+    await super.open(events);
+    this.#left = new Set(this.#kernel.records.keys());
+    this.opening(events);
+  }
+
+  override settle(): void {
+    super.settle();
+    for (const tag of this.#left) this.#drop(tag);
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    for (const tag of [...this.#kernel.records.keys()]) this.#drop(tag);
+  }
+
+  override setContext(tag: ContextTag): void {
+    super.setContext(tag);
+    if (!this.#left.delete(tag)) this.#kernel.records.set(tag, new TrafficRecord());
+  }
+
+  override clearContext(tag: ContextTag): void {
+    super.clearContext(tag);
+    this.#drop(tag);
+  }
+
+  override setMapping(tag: ContextTag, mapping: Mapping): void {
+    super.setMapping();
+    this.#kernel.mappings.set(tag, mapping);
+  }
+
+  override clearMapping(tag: ContextTag): void {
+    super.clearMapping();
+    this.#kernel.mappings.delete(tag);
+  }
+
+  override traffic(tag: ContextTag): TrafficSnapshot | undefined {
+    return this.#kernel.records.get(tag)?.snapshot;
+  }
+
+  #drop(tag: ContextTag): void {
+    this.#kernel.records.delete(tag);
+    this.#kernel.mappings.delete(tag);
   }
 }
 
@@ -324,6 +394,7 @@ export class FakeEntries implements OwnEntries {
 
   addUlid(ulid: Address): boolean {
     if (this.foreignUlids.has(ulid)) return false;
+    if (this.ulidList.includes(ulid)) return this.marksUlids;
     this.#note(`add ulid ${ulid}`);
     this.ulidList.push(ulid);
     return true;

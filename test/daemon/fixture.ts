@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { Endpoint } from "../../src/core/endpoint.ts";
 import { parseConfig } from "../../src/daemon/config/config.ts";
+import { ContextFiles } from "../../src/daemon/contexts/context-files.ts";
 import { Authority } from "../../src/daemon/control/authority.ts";
 import { IDENTITY_PRIMITIVES } from "../../src/daemon/crypto/primitives.ts";
 import { Daemon } from "../../src/daemon/daemon.ts";
@@ -48,6 +49,14 @@ export function networkOf(...addresses: readonly string[]): HostNetwork {
   };
 }
 
+/** What a daemon may find of an earlier one. */
+interface Surroundings {
+  readonly plane?: FakePlane;
+  readonly own?: FakeEntries;
+  /** Of the machine. */
+  readonly boot?: string;
+}
+
 /** Makes daemons and removes what they leave. */
 export class Workshop {
   readonly directory = mkdtempSync(join(tmpdir(), "l3shim-test-"));
@@ -60,14 +69,13 @@ export class Workshop {
     clock = new VirtualClock(),
     extraConfig = "",
     authority = new Authority(),
+    { plane = new FakePlane(), own = new FakeEntries(), boot = "boot" }: Surroundings = {},
   ): TestDaemon {
     const config = parseConfig(
       `security = "unverified"\nsend-timeout = 10\n${extraConfig}`,
       "test.toml",
     );
-    const plane = new FakePlane();
     const monitor = new FakeMonitor(network);
-    const own = new FakeEntries();
     const failures: Error[] = [];
     const logged: Record<string, unknown>[] = [];
     const daemon = new Daemon({
@@ -85,9 +93,10 @@ export class Workshop {
       system: {
         monitor,
         own,
-        ulidFile: new UlidFile(join(this.directory, name), "boot"),
-        identity: identitySystem(join(this.directory, name), clock),
+        ulidFile: new UlidFile(this.stateOf(name), boot),
+        identity: identitySystem(this.stateOf(name), clock),
       },
+      contextFiles: new ContextFiles(this.stateOf(name), boot),
       log: pino(
         { level: "info", base: null },
         { write: (line: string) => logged.push(JSON.parse(line) as Record<string, unknown>) },
@@ -98,6 +107,11 @@ export class Workshop {
     const made = { daemon, plane, monitor, own, clock, socket, failures, logged };
     this.#daemons.push(made);
     return made;
+  }
+
+  /** The state directory of the daemons of this name. */
+  stateOf(name: string): string {
+    return join(this.directory, name);
   }
 
   /** Two daemons, started, whose control messages reach each other at once. */
@@ -127,7 +141,7 @@ export class Workshop {
   }
 }
 
-function connect(from: TestDaemon, to: TestDaemon): void {
+export function connect(from: TestDaemon, to: TestDaemon): void {
   from.plane.sendControl = (source, destination, bytes) => {
     to.plane.events.control(to.clock.now(), source, destination, bytes.slice());
   };

@@ -268,9 +268,9 @@ test("a context's ULID stands on the loopback interface until its last context g
   host.hold(TAG_1, ULID);
   host.hold(TAG_2, ULID);
   expect(own.ulidList).toEqual([ULID]);
-  host.release(TAG_1);
+  host.letGo(TAG_1);
   expect(own.ulidList).toEqual([ULID]);
-  host.release(TAG_2);
+  host.letGo(TAG_2);
   expect(own.ulidList).toEqual([]);
 });
 
@@ -284,7 +284,7 @@ test("a ULID in use whose address is deleted stays listed as it was, not operati
     { address: "2001:db8:2::a", preference: 100, weight: 0, transient: false, operational: true },
     { address: ULID, preference: 9, weight: 40, transient: true, operational: false },
   ]);
-  host.release(TAG_1);
+  host.letGo(TAG_1);
   expect(host.locators.map((locator) => locator.address)).toEqual(["2001:db8:2::a"]);
 });
 
@@ -292,7 +292,7 @@ test("an address that the administrator put on the loopback interface is left al
   own.foreignUlids.add(ULID);
   host.start();
   host.hold(TAG_1, ULID);
-  host.release(TAG_1);
+  host.letGo(TAG_1);
   expect(own.log.filter((change) => change.includes("ulid"))).toEqual([]);
 });
 
@@ -311,6 +311,51 @@ test("after a crash the ULIDs on record are removed though the kernel cannot mar
   createHost().start();
   expect(own.ulidList).toEqual([]);
   expect(new UlidFile(directory, "boot-1").read()).toEqual([]);
+});
+
+test("ULIDs of contexts that go on never vanish; those of the others go when that is known", () => {
+  const other = address("2001:db8:9::9");
+  for (const marks of [true, false]) {
+    own.marksUlids = marks;
+    host = createHost();
+    host.start();
+    host.hold(TAG_1, ULID);
+    host.hold(TAG_2, other);
+    own.log.length = 0;
+    monitor.network = twoUplinks({ addresses: [addressOn(2, "2001:db8:2::a")] });
+    host = createHost();
+    host.start([ULID, other]);
+    expect(host.locators.map((locator) => locator.address)).toEqual(["2001:db8:2::a", ULID, other]);
+    host.hold(TAG_1, ULID);
+    expect(own.log.filter((change) => change.includes("ulid"))).toEqual([]);
+    host.settle();
+    expect(own.log.filter((change) => change.includes("ulid"))).toEqual([`remove ulid ${other}`]);
+    expect(seen.at(-1)?.map((locator) => locator.address)).toEqual(["2001:db8:2::a", ULID]);
+    expect(new UlidFile(directory, "boot-1").read()).toEqual([ULID]);
+    host.stop();
+    expect(own.ulidList).toEqual([]);
+  }
+});
+
+test("a handover takes nothing away", () => {
+  host.start();
+  host.hold(TAG_1, ULID);
+  const before = [[...own.ruleList], [...own.routeList], [...own.ulidList]];
+  host.release();
+  host.release();
+  expect([own.ruleList, own.routeList, own.ulidList]).toEqual(before);
+  expect(own.closed).toBe(true);
+});
+
+test("a flush takes away what runs before have left, and adds nothing", () => {
+  host.start();
+  host.hold(TAG_1, ULID);
+  own.log.length = 0;
+  createHost().flush();
+  expect([own.ruleList, own.routeList, own.ulidList, own.closed]).toEqual([[], [], [], true]);
+  expect(own.log.filter((change) => change.startsWith("add"))).toEqual([]);
+  expect(new UlidFile(directory, "boot-1").read()).toEqual([]);
+  expect(warnings).toEqual([]);
 });
 
 test("a ULID is on record before it stands", () => {

@@ -314,6 +314,34 @@ describe("a prefix that comes in mid-session", () => {
     expect(inFirst).toHaveLength(5);
     expect(inFirst).toContain(needed);
   });
+
+  test("a former set stays over a restart while sessions that go on need it", async () => {
+    host.start();
+    const [needed] = await untilMade();
+    if (needed === undefined) throw new Error("no address");
+    host.hold(contextTag(1), needed);
+    const three = networkWith("2001:db8:1::", "2001:db8:2::", "2001:db8:3::");
+    monitor.change(withOwn(three));
+    await untilMade(2);
+    reportedBack(three);
+    host.release();
+    own.log.length = 0;
+    host = createHost(withOwn(three));
+    host.start([needed]);
+    expect(own.log.filter((change) => /address|label/.test(change))).toEqual([]);
+    expect(states()[needed]).toBe("deprecated");
+    expect(locatorOf(needed).prover).toBeDefined();
+  });
+
+  test("a flush takes addresses and labels away, whatever the configuration is by then", async () => {
+    host.start();
+    await untilMade();
+    reportedBack(TWO);
+    expect(own.labelList.length).toBeGreaterThan(1);
+    createHost(withOwn(TWO), { security: "unverified" }).flush();
+    expect(own.addressList.size).toBe(0);
+    expect(own.labelList).toHaveLength(1);
+  });
 });
 
 describe("preference for new sessions (RFC 6724 section 5 rule 6)", () => {

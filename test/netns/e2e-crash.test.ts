@@ -50,6 +50,25 @@ describe("a daemon that is killed", () => {
   });
 
   test("in the middle of a rewritten session leaves nothing behind after the next run", async () => {
+    const untouched = await killWhileRewriting();
+    await lab.daemon("a").restart();
+    await lab.daemon("a").stop();
+    expect(await hostState()).toEqual(untouched);
+  });
+
+  test("leaves nothing behind after a flush, and a handover that cannot be is a stop", async () => {
+    const untouched = await killWhileRewriting();
+    expect(await hostState()).not.toEqual(untouched);
+    await lab.daemon("a").flush();
+    expect(await hostState()).toEqual(untouched);
+    await lab.daemon("a").restart();
+    await expect(lab.daemon("a").flush()).rejects.toThrow("a daemon listens on the control socket");
+    await lab.daemon("a").handOver();
+    expect(await hostState()).toEqual(untouched);
+  });
+
+  /** @returns the state of host a before it had a daemon */
+  async function killWhileRewriting(): Promise<Record<string, string[]>> {
     lab = await ShimLab.open({ shims: ["b"] });
     const untouched = await hostState();
     await lab.startDaemon("a");
@@ -59,14 +78,11 @@ describe("a daemon that is killed", () => {
       ...{ kind: "address-deleted", host: "a", isp: "isp1" },
     });
     await lab.untilAll(["a", "b"], "recovered", at);
-
     await lab.daemon("a").kill();
     await flow.stop();
     await heal();
-    await lab.daemon("a").restart();
-    await lab.daemon("a").stop();
-    expect(await hostState()).toEqual(untouched);
-  });
+    return untouched;
+  }
 
   /** Asked for and not awaited as an event: it may come before the new daemon can be heard. */
   async function untilEstablished(): Promise<void> {

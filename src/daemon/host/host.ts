@@ -82,17 +82,49 @@ export class Host {
 
   /**
    * Removes what an earlier run left behind and begins to follow the network.
+   * @param expected ULIDs of contexts that go on from that run: they stay until `settle`
    * @throws SystemError without the privilege to; IdentityFileError, StateDirectoryError
    */
-  start(): void {
+  start(expected: readonly Address[] = []): void {
     this.#started = true;
-    this.#addresses.start();
-    this.#ulids.removeLeftovers();
+    this.#addresses.start(expected);
+    this.#ulids.removeLeftovers(expected);
     this.#monitor.start(
       () => this.#refresh(),
       (error) => this.#observer.failed(error),
     );
     this.#refresh();
+  }
+
+  /** The contexts that go on hold their ULIDs now: what the others had is given up. */
+  settle(): void {
+    const before = this.#ulids.held.length;
+    this.#ulids.settle();
+    if (this.#ulids.held.length < before) this.#refresh();
+  }
+
+  /** Ends, and leaves everything to a successor. Safe to call twice, and without a start. */
+  release(): void {
+    this.#monitor.close();
+    this.#addresses.release();
+    this.#started = false;
+    this.#own.close();
+  }
+
+  /** Takes away what runs before have left, without a start. @throws SystemError, StateDirectoryError */
+  flush(): void {
+    try {
+      this.#monitor.start(
+        () => undefined,
+        (error) => this.#observer.failed(error),
+      );
+      this.#ulids.removeLeftovers([]);
+      this.#addresses.flush(this.#monitor.network);
+      this.#routing.clear();
+    } finally {
+      this.#monitor.close();
+      this.#own.close();
+    }
   }
 
   /** Leaves the host as it was. Safe to call twice, and without a start. */
@@ -112,7 +144,8 @@ export class Host {
     this.#ulids.hold(tag, ulid);
   }
 
-  release(tag: ContextTag): void {
+  /** The context is gone. */
+  letGo(tag: ContextTag): void {
     if (this.#ulids.release(tag)) this.#refresh();
   }
 

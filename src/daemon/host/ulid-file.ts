@@ -1,8 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Address, parseAddress } from "../../wire/address.ts";
-
-const BOOT_ID = "/proc/sys/kernel/random/boot_id";
+import { readBootId } from "../boot-id.ts";
 
 /** What must survive a crash cannot be kept. */
 export class StateDirectoryError extends Error {
@@ -19,7 +18,7 @@ export class UlidFile {
   readonly #bootId: string;
 
   /** @param bootId tells this boot from the one before, which took all addresses with it */
-  constructor(directory: string, bootId = readFileSync(BOOT_ID, "utf8").trim()) {
+  constructor(directory: string, bootId = readBootId()) {
     this.#directory = directory;
     this.#path = join(directory, "ulids.json");
     this.#bootId = bootId;

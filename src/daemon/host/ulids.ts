@@ -17,6 +17,8 @@ export class UlidKeeper {
   readonly #contexts = new Map<ContextTag, Address>();
   /** What we put on the loopback interface: not always all that is in use. */
   readonly #added = new Set<Address>();
+  /** Of contexts of an earlier run, which go on in this one. */
+  readonly #expected = new Set<Address>();
 
   /** @param warn gets what the kernel or the disk refused */
   constructor(own: OwnEntries, file: UlidFile, warn: (error: Error) => void) {
@@ -25,19 +27,32 @@ export class UlidKeeper {
     this.#warn = warn;
   }
 
-  /** The local ULIDs of all contexts. */
+  /** The local ULIDs of all contexts, and of those that are to go on. */
   get held(): readonly Address[] {
-    return [...this.#users.keys()];
+    return [...new Set([...this.#users.keys(), ...this.#expected])];
   }
 
   /**
    * Removes what an earlier run left behind.
+   * @param expected of contexts that go on: stay, until `settle` at least
    * @throws StateDirectoryError
    */
-  removeLeftovers(): void {
+  removeLeftovers(expected: readonly Address[]): void {
+    for (const ulid of expected) this.#expected.add(ulid);
     const leftovers = new Set([...this.#own.read().ulids, ...this.#file.read()]);
-    for (const ulid of leftovers) this.#try(() => this.#own.removeUlid(ulid));
-    this.#file.write([]);
+    for (const ulid of leftovers) {
+      if (this.#expected.has(ulid)) this.#added.add(ulid);
+      else this.#try(() => this.#own.removeUlid(ulid));
+    }
+    this.#file.write([...this.#added]);
+  }
+
+  /** The contexts that go on hold their ULIDs now: gives up those of the others. */
+  settle(): void {
+    this.#expected.clear();
+    for (const ulid of [...this.#added]) {
+      if (!this.#users.has(ulid)) this.#try(() => this.#remove(ulid));
+    }
   }
 
   hold(tag: ContextTag, ulid: Address): void {
@@ -69,9 +84,12 @@ export class UlidKeeper {
     for (const tag of [...this.#contexts.keys()]) this.release(tag);
   }
 
-  /** On record before it stands, so that a crash in between leaves nothing unknown. */
+  /**
+   * On record before it stands, so that a crash in between leaves nothing unknown. One that an
+   * earlier run added is ours, also where the kernel cannot say so.
+   */
   #add(ulid: Address): void {
-    this.#file.write([...this.#added, ulid]);
+    this.#file.write([...new Set([...this.#added, ulid])]);
     if (this.#own.addUlid(ulid)) this.#added.add(ulid);
     else this.#file.write([...this.#added]);
   }

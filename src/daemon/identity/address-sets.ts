@@ -69,12 +69,18 @@ export class AddressSets {
     return [...this.#former, ...this.#stored].find((set) => set.proverOf(address) !== undefined);
   }
 
-  /** Reads what former runs made. @throws IdentityFileError */
-  load(): void {
+  /**
+   * Reads what former runs made. Sets that these ULIDs are of stay in use, as they were before.
+   * @throws IdentityFileError
+   */
+  load(ulids: readonly Address[]): void {
     const { files } = this.#system;
     const key = files.readKey();
     this.#key = key;
     if (key !== undefined) this.#stored = files.readSets().flatMap((set) => this.#again(set, key));
+    this.#former = this.#stored.filter((set) =>
+      ulids.some((ulid) => set.proverOf(ulid) !== undefined),
+    );
   }
 
   /** Makes a set current that has all these prefixes: one that there is, or a new one. */

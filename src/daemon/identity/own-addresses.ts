@@ -41,9 +41,13 @@ export class OwnAddresses {
     this.#labels = new AddressLabels(own, warn);
   }
 
-  /** Reads what former runs made. @throws IdentityFileError */
-  start(): void {
-    if (this.#areMade) this.#sets.load();
+  /**
+   * Reads what former runs made.
+   * @param ulids in use by sessions that go on from such a run
+   * @throws IdentityFileError
+   */
+  start(ulids: readonly Address[]): void {
+    if (this.#areMade) this.#sets.load(ulids);
   }
 
   /** Makes what the prefixes of the uplinks need, and takes away what they don't. */
@@ -64,6 +68,18 @@ export class OwnAddresses {
   /** What proves the locators of contexts whose ULID the address is. */
   proverOf(address: Address): Prover | undefined {
     return this.#sets.find(address)?.proverOf(address);
+  }
+
+  /** Ends, and leaves the addresses where they are. */
+  release(): void {
+    this.#sets.close();
+  }
+
+  /** Takes away what runs before have left, whatever the configuration says now. */
+  flush(network: HostNetwork): void {
+    this.#sets.load([]);
+    this.#labels.apply([]);
+    this.#placement.apply([], this.#presentIn(network));
   }
 
   /** Leaves the host as it was; the next start makes the same addresses. */

@@ -147,7 +147,7 @@ function isOurPin(name: string): boolean {
 }
 
 /** Removes all pins of ours; without the directory there is nothing to do. */
-function removePins(directory: string): void {
+export function removePins(directory: string): void {
   if (!existsSync(directory)) return;
   for (const name of readdirSync(directory).filter(isOurPin)) unlinkSync(join(directory, name));
 }

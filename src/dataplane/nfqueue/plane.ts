@@ -35,6 +35,7 @@ export interface NfqueueOptions extends HookSettings {
  */
 export class NfqueueDataPlane implements DataPlane {
   readonly name = "nfqueue";
+  /** Nobody reads the queue when the process is gone. */
   readonly survives = false;
   readonly #options: NfqueueOptions;
   readonly #system: PlaneSystem;
@@ -97,7 +98,7 @@ export class NfqueueDataPlane implements DataPlane {
   }
 
   settle(): void {
-    // Nothing of an earlier run is left after `open`.
+    // `open` has removed whatever there was.
   }
 
   sendControl(source: Address, destination: Address, bytes: Uint8Array): void {

@@ -81,7 +81,7 @@ export async function installRules(
   settings: RuleSettings,
   run: RunCommand,
 ): Promise<InstalledRules> {
-  for (const command of createCommands("auto", run)) await removeIfPresent(command);
+  await removeRules(run);
   const commands = createCommands(choice, run);
   const rewriting = await firstThatCan("queue packets", commands, async (command) => {
     try {
@@ -101,6 +101,11 @@ export async function installRules(
     await removeIfPresent(rewriting);
     throw error;
   }
+}
+
+/** Removes every rule of ours, whichever command set it. */
+export async function removeRules(run: RunCommand): Promise<void> {
+  for (const command of createCommands("auto", run)) await removeIfPresent(command);
 }
 
 async function firstThatCan(
