@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { inject } from "../../src/lab/failure.ts";
 import type { FlowRecord } from "../../src/lab/flow.ts";
 import { startTcp, startUdp } from "../../src/lab/flows.ts";
-import { inNamespace, poll, run, sleep } from "../../src/lab/shell.ts";
+import { poll, sleep } from "../../src/lab/shell.ts";
+import { type HostState, hostState } from "./support/host-state.ts";
 import { A_TO_B, ShimLab } from "./support/shim-lab.ts";
 
 /** ms: far longer than a busy machine lets an application wait for its turn. */
@@ -17,7 +18,7 @@ describe("a daemon that is killed", () => {
 
   test("takes nothing from a null-mapped session, and a new one finds a clean host", async () => {
     lab = await ShimLab.open({ shims: ["b"] });
-    const untouched = await hostState();
+    const untouched = await hostState(lab.network, "a");
     await lab.startDaemon("a");
     const flows = [
       await startTcp(lab.network, { ...A_TO_B, port: 5001, rate: 2e6 }),
@@ -25,7 +26,7 @@ describe("a daemon that is killed", () => {
     ];
     await lab.untilAll(["a", "b"], "established", 0);
     await sleep(1_000);
-    const running = await hostState();
+    const running = await hostState(lab.network, "a");
     expect(running).not.toEqual(untouched);
 
     const killedAt = Date.now();
@@ -33,7 +34,7 @@ describe("a daemon that is killed", () => {
     await sleep(WITHOUT_DAEMON);
     await lab.daemon("a").restart();
     await untilEstablished();
-    expect(await hostState()).toEqual(running);
+    expect(await hostState(lab.network, "a")).toEqual(running);
     await sleep(1_000);
 
     const [tcp, udp] = [await flows[0]?.stop(), await flows[1]?.stop()];
@@ -46,31 +47,29 @@ describe("a daemon that is killed", () => {
     }
 
     await lab.daemon("a").stop();
-    expect(await hostState()).toEqual(untouched);
+    expect(await hostState(lab.network, "a")).toEqual(untouched);
   });
 
   test("in the middle of a rewritten session leaves nothing behind after the next run", async () => {
     const untouched = await killWhileRewriting();
     await lab.daemon("a").restart();
     await lab.daemon("a").stop();
-    expect(await hostState()).toEqual(untouched);
+    expect(await hostState(lab.network, "a")).toEqual(untouched);
   });
 
-  test("leaves nothing behind after a flush, and a handover that cannot be is a stop", async () => {
+  test("leaves nothing behind after a flush, which a daemon at work refuses", async () => {
     const untouched = await killWhileRewriting();
-    expect(await hostState()).not.toEqual(untouched);
+    expect(await hostState(lab.network, "a")).not.toEqual(untouched);
     await lab.daemon("a").flush();
-    expect(await hostState()).toEqual(untouched);
+    expect(await hostState(lab.network, "a")).toEqual(untouched);
     await lab.daemon("a").restart();
     await expect(lab.daemon("a").flush()).rejects.toThrow("a daemon listens on the control socket");
-    await lab.daemon("a").handOver();
-    expect(await hostState()).toEqual(untouched);
   });
 
   /** @returns the state of host a before it had a daemon */
-  async function killWhileRewriting(): Promise<Record<string, string[]>> {
+  async function killWhileRewriting(): Promise<HostState> {
     lab = await ShimLab.open({ shims: ["b"] });
-    const untouched = await hostState();
+    const untouched = await hostState(lab.network, "a");
     await lab.startDaemon("a");
     const flow = await startUdp(lab.network, { ...A_TO_B, port: 5001 });
     await lab.untilAll(["a", "b"], "established", 0);
@@ -90,26 +89,6 @@ describe("a daemon that is killed", () => {
       (await lab.contexts("a")).some(({ state }) => state === "ESTABLISHED") || undefined;
     expect(await poll(established, { timeout: 30_000, interval: 100 })).toBe(true);
   }
-
-  /** All that a daemon may put into host a's kernel, without counters and process ids. */
-  async function hostState(): Promise<Record<string, string[]>> {
-    const lines = async (command: string) => {
-      const argv = inNamespace(lab.network.namespace("a"), command.split(" "));
-      return (await run(argv)).split("\n").map((line) => line.trim());
-    };
-    return {
-      rules: await lines("ip -6 rule show"),
-      routes: await lines("ip -6 route show table all"),
-      addresses: await lines("ip -6 -o addr show"),
-      // Terse: what the set of busy pairs holds is traffic, not state.
-      nftables: rulesOf(await lines("nft --stateless --terse list ruleset")),
-      legacy: await lines("ip6tables-legacy-save"),
-      queues: (await lines("cat /proc/net/netfilter/nfnetlink_queue")).map(
-        (line) => line.split(/\s+/)[0] ?? "",
-      ),
-      links: await lines("ip -o link show"),
-    };
-  }
 });
 
 /**
@@ -122,22 +101,4 @@ function expectLossesOfTheKill(losses: FlowRecord["losses"], killedAt: number): 
     expect(to).toBeLessThan(killedAt + WITHOUT_DAEMON);
     expect(missing).toBeLessThan(100);
   }
-}
-
-/**
- * Each rule with its table and chain. ip6tables leaves its empty tables behind, and a chain's
- * place in the listing says nothing.
- */
-function rulesOf(ruleset: readonly string[]): string[] {
-  let table = "";
-  let chain = "";
-  const rules: string[] = [];
-  for (const line of ruleset) {
-    if (line.startsWith("table ")) table = line;
-    else if (line.startsWith("chain ")) chain = line;
-    else if (line !== "" && line !== "}" && !line.startsWith("type ")) {
-      rules.push(`${table} ${chain} ${line}`);
-    }
-  }
-  return rules.toSorted();
 }

@@ -34,7 +34,7 @@ export interface ShimLabOptions {
  * The tests of the whole run with each data plane: vitest.config.ts says which. Never "auto": a
  * plane that cannot be had is to fail them.
  */
-const DATAPLANE = process.env["L3SHIM_TEST_DATAPLANE"] === "nfqueue" ? "nfqueue" : "ebpf";
+export const DATAPLANE = process.env["L3SHIM_TEST_DATAPLANE"] === "nfqueue" ? "nfqueue" : "ebpf";
 
 /** A network with daemons, for tests of the whole. Close it in the end. */
 export class ShimLab {
