@@ -57,13 +57,11 @@ describe("a daemon that is killed", () => {
     expect(await hostState(lab.network, "a")).toEqual(untouched);
   });
 
-  test("leaves nothing behind after a flush, which a daemon at work refuses", async () => {
+  test("leaves nothing behind after a flush", async () => {
     const untouched = await killWhileRewriting();
     expect(await hostState(lab.network, "a")).not.toEqual(untouched);
     await lab.daemon("a").flush();
     expect(await hostState(lab.network, "a")).toEqual(untouched);
-    await lab.daemon("a").restart();
-    await expect(lab.daemon("a").flush()).rejects.toThrow("a daemon listens on the control socket");
   });
 
   /** @returns the state of host a before it had a daemon */

@@ -154,7 +154,8 @@ function openParts(
 
 function openDevice(system: EbpfSystem, ending: Ending): UlidDevice {
   const devices = ending.closing(system.openDevices());
-  ending.add({ remove: () => removeUlidDevice(devices) });
+  // Mapped packets go on through it.
+  ending.add({ remove: () => removeUlidDevice(devices), release: () => undefined });
   return openUlidDevice(devices);
 }
 
