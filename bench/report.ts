@@ -98,6 +98,7 @@ function measurementsOf(rounds: readonly (readonly Measurement[])[], setup: Setu
   return rounds.flatMap((round) => round.filter((each) => each.setup === setup));
 }
 
+/** The median, with the least and the greatest in brackets. */
 export function spread(values: readonly number[], digits: number): string {
   const text = (value: number): string => value.toFixed(digits);
   return `${text(median(values))} (${text(Math.min(...values))} .. ${text(Math.max(...values))})`;

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { Endpoint } from "../core/endpoint.ts";
 import { monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
 import { ContextFiles } from "./contexts/context-files.ts";
 import { Authority } from "./control/authority.ts";
-import { IDENTITY_PRIMITIVES } from "./crypto/primitives.ts";
+import { IDENTITY_PRIMITIVES, keyedHash } from "./crypto/primitives.ts";
 import { newRsaKey } from "./crypto/rsa-key.ts";
 import { findModifier } from "./crypto/search.ts";
 import { Daemon } from "./daemon.ts";
@@ -137,8 +137,4 @@ function identitySystem(stateDir: string, clock: Clock): IdentitySystem {
       findModifier: (sec, start, { signal }) => findModifier(sec, start, { signal, threads: 1 }),
     },
   };
-}
-
-function keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array {
-  return createHmac("sha256", key).update(data).digest();
 }

@@ -1,4 +1,5 @@
-import { createPublicKey, hash, verify } from "node:crypto";
+import { createHmac, createPublicKey, hash, verify } from "node:crypto";
+import type { KeyedHash } from "../../core/config.ts";
 import type { IdentityPrimitives, Sha1, VerifyRsaSha1 } from "../../identity/primitives.ts";
 
 export const sha1: Sha1 = (data) => hash("sha1", data, "buffer");
@@ -16,6 +17,9 @@ const verifyRsaSha1: VerifyRsaSha1 = (publicKey, message, signature) => {
     return false;
   }
 };
+
+/** For the validators in R1 and R1bis. */
+export const keyedHash: KeyedHash = (key, data) => createHmac("sha256", key).update(data).digest();
 
 /** The cryptography of HBA and CGA, from Node. */
 export const IDENTITY_PRIMITIVES: IdentityPrimitives = { sha1, verifyRsaSha1 };
