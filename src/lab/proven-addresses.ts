@@ -22,7 +22,7 @@ const PATIENCE = 30_000;
  */
 export function provenAddress(daemon: ShimDaemon, uplink: string): Promise<Address> {
   const made = async () => {
-    const { locators } = (await daemon.query("locators")) as Locators;
+    const { locators } = (await daemon.get("/v1/locators")) as Locators;
     const found = locators.find(
       (locator) => locator.interface === uplink && locator.proof === "hba" && locator.operational,
     );

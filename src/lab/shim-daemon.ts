@@ -3,6 +3,7 @@ import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import type { SecurityMode } from "../core/config.ts";
 import { type Account, findAccount } from "../linux/accounts.ts";
@@ -102,6 +103,16 @@ export class ShimDaemon {
   async query(...command: string[]): Promise<unknown> {
     const argv = [L3SHIM, ...command, "--json", "--socket", this.socket];
     return JSON.parse(await run(inNamespace(this.#network.namespace(this.host), argv)));
+  }
+
+  /** What the control API says of `path`: as {@link query}, without the CLI's start. */
+  get(path: "/v1/contexts" | "/v1/locators" | "/v1/status"): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const call = request({ socketPath: this.socket, path }, (response) => {
+        json(response).then(resolve, reject);
+      });
+      call.on("error", reject).end();
+    });
   }
 
   /** As a crash would: no clean-up, no farewell. */

@@ -60,7 +60,7 @@ async function establish(): Promise<ShimDaemon> {
   await onHost("a", "ping", "-6", "-q", "-c60", "-i0.01", "-I", A1, B1);
   await waitFor(
     async () => {
-      const { contexts } = (await a.query("contexts")) as ContextsReply;
+      const { contexts } = (await a.get("/v1/contexts")) as ContextsReply;
       return contexts.some(({ state }) => state === "ESTABLISHED") || undefined;
     },
     { timeout: 20_000, interval: 100, timeoutError: () => new Error("no context came about") },
@@ -121,7 +121,7 @@ for (const [loss, chosen] of LOSSES) {
     await heal();
     await waitFor(
       async () => {
-        const now = (await a.query("locators")) as LocatorsReply;
+        const now = (await a.get("/v1/locators")) as LocatorsReply;
         return now.locators.every((locator) => locator.operational) || undefined;
       },
       { timeout: 20_000, interval: 100, timeoutError: () => new Error("A1 did not come back") },
@@ -136,7 +136,7 @@ async function establishAndSwitch() {
   const { heal } = await inject(network, { kind: "carrier-lost", host: "a", isp: "isp1" });
   await waitFor(
     async () => {
-      const { contexts } = (await a.query("contexts")) as ContextsReply;
+      const { contexts } = (await a.get("/v1/contexts")) as ContextsReply;
       return contexts[0]?.localLocator === A2 || undefined;
     },
     { timeout: 20_000, interval: 100, timeoutError: () => new Error("the context did not move") },

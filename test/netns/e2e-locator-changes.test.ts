@@ -24,7 +24,7 @@ describe("a session whose host gets and loses addresses", () => {
     await run(inNamespace(lab.network.namespace("a"), [...command, ...options]));
   }
 
-  /** Waits until `l3shim contexts --json` shows A's operational locators so on both ends. */
+  /** Waits until both daemons show these as the operational locators of A. */
   async function untilBothKnow(...locators: string[]): Promise<void> {
     const wanted = locators.toSorted().join();
     const known = async () => {

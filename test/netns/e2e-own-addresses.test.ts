@@ -35,7 +35,7 @@ function onHost(host: string, ...argv: string[]): Promise<string> {
 }
 
 async function locatorsOf(host: string): Promise<readonly HostLocator[]> {
-  return ((await lab.daemon(host).query("locators")) as LocatorsReply).locators;
+  return ((await lab.daemon(host).get("/v1/locators")) as LocatorsReply).locators;
 }
 
 /** The addresses of the current set that work, once there are so many, in the order of uplinks. */

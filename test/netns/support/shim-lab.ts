@@ -96,7 +96,7 @@ export class ShimLab {
   }
 
   async contexts(host: string): Promise<readonly ContextStatus[]> {
-    const reply = (await this.daemon(host).query("contexts")) as ContextsReply;
+    const reply = (await this.daemon(host).get("/v1/contexts")) as ContextsReply;
     return reply.contexts;
   }
 
