@@ -1,30 +1,27 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { registerCga } from "./cga.ts";
 import { CommandError, EXIT, type ExitStatus } from "./command.ts";
 import { registerContexts } from "./contexts.ts";
 import { registerDaemon } from "./daemon.ts";
-import { registerDecode } from "./decode.ts";
 import { registerForks } from "./forks.ts";
-import { registerHba } from "./hba.ts";
-import { registerLab } from "./lab.ts";
 import { registerLocators } from "./locators.ts";
 import { registerMonitor } from "./monitor.ts";
 import { registerSendTimeout } from "./send-timeout.ts";
-import { registerSim } from "./sim.ts";
 import { registerStatus } from "./status.ts";
 
 /** Runs one command line. @param args without node and script */
 export async function runProgram(args: readonly string[]): Promise<ExitStatus> {
   try {
-    await buildProgram().parseAsync(args, { from: "user" });
+    const program = await buildProgram(args[0]);
+    await program.parseAsync(args, { from: "user" });
   } catch (error) {
     return explain(error);
   }
   return (process.exitCode as ExitStatus | undefined) ?? EXIT.done;
 }
 
-function buildProgram(): Command {
+/** @param first the first argument, which may be a command */
+async function buildProgram(first: string | undefined): Promise<Command> {
   const program = new Command("l3shim")
     .description("Keeps IPv6 sessions alive when one of the host's uplinks dies (Shim6, REAP).")
     .version(packageVersion(), "-V, --version", "print the version")
@@ -38,12 +35,17 @@ function buildProgram(): Command {
   registerLocators(program);
   registerMonitor(program);
   registerDaemon(program);
-  registerDecode(program);
-  registerHba(program);
-  registerCga(program);
-  registerLab(program);
-  registerSim(program);
+  if (!program.commands.some((command) => command.name() === first)) await registerOthers(program);
   return program;
+}
+
+/** Commands that ask no daemon. Loading them takes several times as long as the rest. */
+async function registerOthers(program: Command): Promise<void> {
+  (await import("./decode.ts")).registerDecode(program);
+  (await import("./hba.ts")).registerHba(program);
+  (await import("./cga.ts")).registerCga(program);
+  (await import("./lab.ts")).registerLab(program);
+  (await import("./sim.ts")).registerSim(program);
 }
 
 const EXIT_HELP = `

@@ -155,26 +155,29 @@ export class Network {
    * by their first uplink, whose ISP drops another one's addresses.
    */
   async #check(): Promise<void> {
-    for (const host of this.topology.hosts) await this.#checkUplinks(host);
-    for (const isp of this.topology.isps) {
-      for (const host of this.topology.hosts) {
-        for (const uplink of host.uplinks) await this.#checkPath(isp, uplinkRouter(uplink));
-      }
-    }
+    const { hosts, isps } = this.topology;
+    const routers = hosts.flatMap((host) => host.uplinks.map(uplinkRouter));
+    await Promise.all([
+      ...hosts.map((host) => this.#checkUplinks(host)),
+      ...isps.map((isp) => this.#checkPaths(isp, routers)),
+    ]);
   }
 
   async #checkUplinks(host: HostSpec): Promise<void> {
-    for (const uplink of host.uplinks) await this.#checkPath(host.name, uplinkRouter(uplink));
+    await this.#checkPaths(host.name, host.uplinks.map(uplinkRouter));
   }
 
-  async #checkPath(node: string, address: string): Promise<void> {
-    const ping = inNamespace(this.namespace(node), ["ping", "-6", "-c1", "-W1", address]);
-    await waitFor(async () => ((await tryRun(ping)).code === 0 ? true : undefined), {
+  /** In one process of the node's, as entering a namespace takes longer than an answer. */
+  async #checkPaths(node: string, addresses: readonly string[]): Promise<void> {
+    const script = addresses.map((address) => `ping -6 -q -c1 -W1 ${address}`).join(" && ");
+    const pings = inNamespace(this.namespace(node), ["sh", "-c", script]);
+    await waitFor(async () => ((await tryRun(pings)).code === 0 ? true : undefined), {
       timeout: 10_000,
       timeoutError: () =>
         new LabError(
-          `the lab network is up but ${node} can't ping ${address}: look with "ip netns exec ` +
-            `${this.namespace(node)} ip -6 route", and for firewall rules that new namespaces get`,
+          `the lab network is up but ${node} can't ping all of ${addresses.join(", ")}: look with ` +
+            `"ip netns exec ${this.namespace(node)} ip -6 route", and for firewall rules that new ` +
+            "namespaces get",
         ),
     });
   }
