@@ -14,11 +14,3 @@ export const ICMP_ERROR_TYPES: readonly number[] = [1, 2, 3, 4];
  * Exceeded, and of Destination Unreachable all codes but port unreachable.
  */
 export const PATH_ERRORS = { unreachable: 1, codes: [0, 1, 2, 3, 5, 6], timeExceeded: 3 } as const;
-
-/**
- * Packets a second of one pair in one direction that the plane is told of, and how many at once
- * before that. The others pass untold and uncounted: at such rates some say as much as all, at
- * a fraction of the cost.
- */
-export const OBSERVED_RATE = 2000;
-export const OBSERVED_BURST = 2000;

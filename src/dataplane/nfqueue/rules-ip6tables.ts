@@ -1,29 +1,23 @@
 import type { AddressPair } from "../../core/output.ts";
 import { LOCATOR_MARK } from "../ulid-routes.ts";
 import type { RunCommand } from "./command.ts";
-import {
-  ICMP_ERROR_TYPES,
-  LINK_ICMP_TYPES,
-  NOT_UNICAST,
-  OBSERVED_BURST,
-  OBSERVED_RATE,
-  PATH_ERRORS,
-} from "./rule-constants.ts";
+import { ICMP_ERROR_TYPES, LINK_ICMP_TYPES, NOT_UNICAST, PATH_ERRORS } from "./rule-constants.ts";
 import type { RewriteSettings, RuleCommand } from "./rules.ts";
 
 const CHAIN_PREFIX = "l3shim-";
-const COMMENT = "-m comment --comment l3shim";
-/** As ip6tables-save prints it. */
-const SAVED_COMMENT = "--comment l3shim ";
 const PAYLOAD = `${CHAIN_PREFIX}payload`;
 const ICMP_ERRORS = `${CHAIN_PREFIX}icmp-errors`;
 const MAPPED = `${CHAIN_PREFIX}mapped`;
 const OBSERVE = `${CHAIN_PREFIX}observe`;
 const REWRITE = `${CHAIN_PREFIX}rewrite`;
-const OUTPUT_ENTRY = `OUTPUT ${COMMENT} -j ${MAPPED}`;
+const OUTPUT_ENTRY = `OUTPUT -j ${MAPPED}`;
+/** A rule of another's chain that leads to one of ours, as ip6tables-save prints it. */
+const SAVED_ENTRY = new RegExp(`^-A (?!${CHAIN_PREFIX}).* -j ${CHAIN_PREFIX}[a-z-]+$`);
 
 /** Longer packets (octets) are super-packets of offload, or jumbo frames in a data centre. */
 const LONGEST_PACKET = 9216;
+/** Super-packets a second, and at once, that the plane is told of: those of all pairs together. */
+const SUPER_PACKET_RATE = 2000;
 
 /**
  * u32 reads 4 octets at an offset from the IPv6 header: Next Header of the packet (6), the
@@ -95,7 +89,7 @@ export class Ip6tablesRules implements RuleCommand {
  */
 function observeScript(group: number): string[] {
   const log = `-j NFLOG --nflog-group ${group}`;
-  const rate = `-m limit --limit ${OBSERVED_RATE}/second --limit-burst ${OBSERVED_BURST}`;
+  const rate = `-m limit --limit ${SUPER_PACKET_RATE}/second --limit-burst ${SUPER_PACKET_RATE}`;
   const unmarked = `-m mark ! --mark ${LOCATOR_MARK}/${LOCATOR_MARK}`;
   return [
     "*mangle",
@@ -104,8 +98,8 @@ function observeScript(group: number): string[] {
     `-A ${OBSERVE} -m length --length 0:${LONGEST_PACKET} ${log}`,
     `-A ${OBSERVE} -m length --length ${LONGEST_PACKET + 1}:65535 ${rate} ${log}`,
     // Behind the rewriting, whose packets are marked and counted already.
-    `-A INPUT ! -i lo ! -d ${NOT_UNICAST} ${unmarked} ${COMMENT} -j ${OBSERVE}`,
-    `-A OUTPUT ! -o lo ! -d ${NOT_UNICAST} ${unmarked} ${COMMENT} -j ${OBSERVE}`,
+    `-A INPUT ! -i lo ! -d ${NOT_UNICAST} ${unmarked} -j ${OBSERVE}`,
+    `-A OUTPUT ! -o lo ! -d ${NOT_UNICAST} ${unmarked} -j ${OBSERVE}`,
     "COMMIT",
   ];
 }
@@ -122,11 +116,11 @@ function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings):
     "*raw",
     ...icmpErrorChain(rewrite),
     ...(withholdErrors ? pathErrorRules(rewrite) : []),
-    `-I PREROUTING -p ipv6-icmp ${COMMENT} -j ${ICMP_ERRORS}`,
-    ...(atInput ? [] : [...payload, `-I PREROUTING -p 140 ${COMMENT} -j ${PAYLOAD}`]),
+    `-I PREROUTING -p ipv6-icmp -j ${ICMP_ERRORS}`,
+    ...(atInput ? [] : [...payload, `-I PREROUTING -p 140 -j ${PAYLOAD}`]),
     "COMMIT",
     "*mangle",
-    ...(atInput ? [...payload, `-I INPUT -p 140 ${COMMENT} -j ${PAYLOAD}`] : []),
+    ...(atInput ? [...payload, `-I INPUT -p 140 -j ${PAYLOAD}`] : []),
     ...rewriteChain(rewrite),
     `:${MAPPED} - [0:0]`,
     "COMMIT",
@@ -163,11 +157,15 @@ function pathErrorRules(rewrite: string): string[] {
   return types.map((type) => `-A ${ICMP_ERRORS} ! -i lo ${icmp(type)} ${LOCAL} ${rewrite}`);
 }
 
-/** Packets of mapped pairs, but for what concerns the link or is the shim's own. */
+/**
+ * Packets of mapped pairs, but for what concerns the link or is the shim's own. What is not
+ * ICMPv6 meets no rule on it.
+ */
 function rewriteChain(rewrite: string): string[] {
   return [
     `:${REWRITE} - [0:0]`,
     `-A ${REWRITE} -p 140 -j RETURN`,
+    `-A ${REWRITE} ! -p ipv6-icmp ${rewrite}`,
     ...LINK_ICMP_TYPES.map((type) => `-A ${REWRITE} ${icmp(type)} -j RETURN`),
     `-A ${REWRITE} ${rewrite}`,
   ];
@@ -188,7 +186,7 @@ export function removalScript(saved: string): string[] {
   for (const table of saved.split(/^(?=\*)/m)) {
     const lines = table.split("\n");
     const chains = lines.flatMap((line) => /^:(l3shim-\S+) /.exec(line)?.[1] ?? []);
-    const entries = lines.filter((line) => line.startsWith("-A") && line.includes(SAVED_COMMENT));
+    const entries = lines.filter((line) => SAVED_ENTRY.test(line));
     if (chains.length + entries.length === 0) continue;
     script.push(
       lines[0] ?? "",

@@ -128,7 +128,7 @@ describe("the rules of ip6tables", () => {
     await installed.changeMapped([], [LOCATORS]);
     const rule = (pair: typeof ULIDS): string =>
       `l3shim-mapped -s ${pair.local} -d ${pair.peer} -g l3shim-rewrite`;
-    const entry = "OUTPUT -m comment --comment l3shim -j l3shim-mapped";
+    const entry = "OUTPUT -j l3shim-mapped";
     expect(commands.changes.slice(2).map(({ input }) => input.split("\n").slice(1, -2))).toEqual([
       [`-A ${rule(ULIDS)}`, `-I ${entry}`],
       [`-A ${rule(LOCATORS)}`],
@@ -167,8 +167,8 @@ describe("the removal of leftovers", () => {
 :l3shim-mapped - [0:0]
 :l3shim-rewrite - [0:0]
 :theirs - [0:0]
--A OUTPUT -m comment --comment l3shim -j l3shim-mapped
--A OUTPUT -m comment --comment "like l3shim " -j theirs
+-A OUTPUT -j l3shim-mapped
+-A OUTPUT -m comment --comment "like -j l3shim-mapped" -j theirs
 -A OUTPUT -j theirs
 -A l3shim-mapped -s 2001:db8::1/128 -g l3shim-rewrite
 COMMIT
@@ -181,7 +181,7 @@ COMMIT
   test("our chains and the rules that lead to them go, and nothing else", () => {
     expect(removalScript(saved)).toEqual([
       "*mangle",
-      "-D OUTPUT -m comment --comment l3shim -j l3shim-mapped",
+      "-D OUTPUT -j l3shim-mapped",
       "-F l3shim-mapped",
       "-F l3shim-rewrite",
       "-X l3shim-mapped",
