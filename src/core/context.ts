@@ -67,8 +67,8 @@ export class Context {
   peerTag: ContextTag | undefined;
   /** Where the exchange under way runs: the ULIDs, or where the peer asked for it. */
   exchangePair: AddressPair;
-  /** Where it runs with the next I1, in turn with `exchangePair`; `undefined` for nowhere else. */
-  otherPair: AddressPair | undefined;
+  /** Where the next I1s go, in turn, once I2bis has had no answer; `exchangePair` when empty. */
+  pairsToAsk: readonly AddressPair[] = [];
   /** Our Send Timeout as the peer has been told, and has acknowledged. */
   sendTimeout: Duration;
   /** Our own timer is longer by this factor (RFC 5534 section 4.1). */
@@ -143,7 +143,7 @@ export class Context {
     this.i1Sent = 0;
     this.i2Sent = 0;
     this.secondSentAt = undefined;
-    this.otherPair = undefined;
+    this.pairsToAsk = [];
     this.retransmitAt = undefined;
     this.holdUntil = undefined;
   }

@@ -1,4 +1,3 @@
-import type { Address } from "../wire/address.ts";
 import type { I1, I2, I2bis, Option, R1, R1bis, R2 } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { LocalLocator } from "./config.ts";
@@ -33,7 +32,7 @@ export class HandshakeSender {
       initiatorNonce: context.initiatorNonce,
       options: identityOptions(context),
     };
-    this.#shim.send(context.exchangePair, message, context.tag);
+    this.#ask(now, context, message);
   }
 
   sendI2(now: Instant, context: Context): void {
@@ -57,36 +56,38 @@ export class HandshakeSender {
   }
 
   #sendSecond(now: Instant, context: Context): void {
-    const { proof, exchangePair, tag } = context;
+    const { proof, tag } = context;
     if (proof === undefined) throw new Error("I2 and I2bis give back what R1 and R1bis gave");
     if (context.secondSentAt === undefined) {
       this.#shim.emit({ type: "watch", tag, on: true });
     }
     context.secondSentAt = now;
-    if (!context.isProvenAt(exchangePair.peer) && !this.#mayAsk(now, exchangePair.peer)) return;
     const { message, offer } = fitOffer(context.offer, (part) =>
       this.#second(context, proof, part),
     );
     context.offer = offer;
+    this.#ask(now, context, message);
+  }
+
+  /** Whoever names a victim as its locator can have us ask there: see `unprovenPackets`. */
+  #ask(now: Instant, context: Context, message: I1 | I2 | I2bis): void {
+    const { exchangePair, tag } = context;
+    const { peer } = exchangePair;
+    if (!context.isProvenAt(peer) && !this.#shim.unprovenPackets.take(now, peer)) {
+      return this.#shim.counters.add("drop-probe-allowance");
+    }
     this.#shim.send(exchangePair, message, tag);
   }
 
-  /** Whoever names a victim as its locator can have us send this to it: see `unprovenPackets`. */
-  #mayAsk(now: Instant, peer: Address): boolean {
-    const may = this.#shim.unprovenPackets.take(now, peer);
-    if (!may) this.#shim.counters.add("drop-probe-allowance");
-    return may;
-  }
-
   /**
-   * An R1bis that was forged names any pair, also one that is dead: once I2bis has had no answer
-   * there, I1 goes where payload goes, and there, in turn.
+   * An R1bis that was forged names any pair, also one that is dead, and a pair may die meanwhile:
+   * once I2bis has had no answer, each I1 goes over another pair, first over the payload's.
    */
   #changePair(context: Context): void {
-    const { otherPair, exchangePair } = context;
-    if (otherPair === undefined) return;
-    context.exchangePair = otherPair;
-    context.otherPair = exchangePair;
+    const [next, ...others] = context.pairsToAsk;
+    if (next === undefined) return;
+    context.pairsToAsk = [...others, next];
+    context.exchangePair = next;
     this.#shim.contexts.setInitiatorNonce(context, this.#shim.freshNonce());
   }
 

@@ -15,6 +15,7 @@ import { HandshakeSender, recoveryInput } from "./handshake-sender.ts";
 import { acceptLocators, nothingTold, offerLocators, type PeerLocatorSet } from "./locator-set.ts";
 import { keepaliveTimeoutIn, type LocatorUpdates } from "./locator-updates.ts";
 import { type AddressPair, type FailureCause, samePair } from "./output.ts";
+import { PairChoice } from "./pair-choice.ts";
 import { Reachability } from "./reachability.ts";
 import {
   I1_RETRIES_MAX,
@@ -197,7 +198,9 @@ export class Handshake {
     if (context.state === "ESTABLISHED") {
       context.proof = { nonce: message.responderNonce, validator: validator.validator };
       context.exchangePair = arrival;
-      if (!samePair(arrival, context.locators)) context.otherPair = context.locators;
+      const { locators } = context;
+      const others = new PairChoice(this.#shim, context).ordered();
+      context.pairsToAsk = [locators, ...others.filter((pair) => !samePair(pair, locators))];
       contexts.setInitiatorNonce(context, this.#shim.freshNonce());
       this.#updates.handlePeerRenewed(now, context);
     }

@@ -2,6 +2,7 @@ import type { EndpointConfig, LocalLocator } from "../core/config.ts";
 import { Endpoint } from "../core/endpoint.ts";
 import { type AddressPair, type ContextEvent, type Output, pairKey } from "../core/output.ts";
 import { type Instant, seconds } from "../core/time.ts";
+import type { Prover } from "../identity/prove-locators.ts";
 import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import { checkDelivery, checkOutputs } from "./invariants.ts";
@@ -33,6 +34,7 @@ export class Host {
   readonly #scenario: Scenario;
   readonly #seed: number;
   readonly #makeEndpoint: EndpointMaker;
+  readonly #provers: ReadonlyMap<Address, Prover> | undefined;
   #addresses: readonly Address[];
   /** Probes sent for each context since somebody last asked. */
   #probes = new Map<ContextTag, number>();
@@ -46,7 +48,7 @@ export class Host {
     name: string,
     addresses: readonly Address[],
     surroundings: Surroundings,
-    { scenario, seed, makeEndpoint = (config) => new Endpoint(config) }: HostOptions,
+    { scenario, seed, provers, makeEndpoint = (config) => new Endpoint(config) }: HostOptions,
   ) {
     this.name = name;
     this.#addresses = addresses;
@@ -54,6 +56,7 @@ export class Host {
     this.#scenario = scenario;
     this.#seed = seed;
     this.#makeEndpoint = makeEndpoint;
+    this.#provers = provers;
     this.changedAt = surroundings.now;
     this.#plane = new SimPlane(scenario.trigger);
     this.#endpoint = this.#boot();
@@ -183,9 +186,11 @@ export class Host {
   }
 
   #announceLocators(): void {
-    const locators: LocalLocator[] = this.#addresses.map((address, uplink) => ({
-      ...{ address, preference: 0, operational: (this.#lost.get(uplink) ?? 0) === 0 },
-    }));
+    const locators = this.#addresses.map((address, uplink): LocalLocator => {
+      const operational = (this.#lost.get(uplink) ?? 0) === 0;
+      const prover = this.#provers?.get(address);
+      return { address, preference: 0, operational, ...(prover === undefined ? {} : { prover }) };
+    });
     this.#endpoint.handleLocalLocators(this.#surroundings.now, locators);
     this.#drain();
   }
@@ -269,6 +274,8 @@ export interface HostOptions {
   readonly scenario: Scenario;
   readonly seed: number;
   readonly makeEndpoint?: EndpointMaker | undefined;
+  /** What proves the addresses that are CGAs or of an HBA set. */
+  readonly provers?: ReadonlyMap<Address, Prover>;
 }
 
 /** Outputs about a context that the data plane has. */

@@ -103,7 +103,7 @@ describe("an R2 shows where our I1, I2 or I2bis came, and not where it came from
   test.each(["I1", "I2bis"] as const)("an R2 to %s from a victim moves nothing", (asked) => {
     const lab = established(VICTIM);
     redirect(lab, asked);
-    expect(contextOf(lab.a)).toMatchObject({ state: "ESTABLISHED", locators: ULIDS });
+    expect(contextOf(lab.a)).toMatchObject({ state: "ESTABLISHED", locators: { peer: B1 } });
     lab.a.send(ULIDS);
     expect(lab.world.sent.at(-1)?.destination).toBe(B1);
   });
@@ -239,5 +239,19 @@ describe("a forged R1bis", () => {
     world.run(minutes(1));
     expect(contextOf(a)).toMatchObject({ state: "ESTABLISHED", locators: ULIDS });
     expect(contextOf(a).peerTag).toBe(contextOf(b).tag);
+  });
+
+  test("does not keep us for long from another pair when the one in use dies meanwhile", () => {
+    const lab = established(B2);
+    const { world, a, b } = lab;
+    forgeR1bis(lab, address(B1));
+    world.loses = ({ source, destination }) =>
+      [source, destination].some((each) => each === B1 || each === A1);
+    world.run(minutes(1));
+    expect(contextOf(a)).toMatchObject({
+      state: "ESTABLISHED",
+      locators: { local: A2, peer: B2 },
+      peerTag: contextOf(b).tag,
+    });
   });
 });
