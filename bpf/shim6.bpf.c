@@ -56,6 +56,8 @@
 /** Extension headers that stand before the Shim6 header, at most, and their octets. */
 #define HEADERS_MAX 4
 #define EXTENSIONS_MAX 256
+/** Of a whole packet: MAX_EXTENSION_HEADERS of src/wire/ipv6.ts. */
+#define CHAIN_MAX 16
 
 /** Says again what the compiler knows and the verifier has forgotten: 1 to `most`. */
 #define BOUND(length, most)                                                                        \
@@ -292,6 +294,8 @@ struct place {
 	__u32 field;
 	/* As wide as the others: padding that nobody wrote may not be copied. */
 	__u32 protocol;
+	/** Where the packet ends by its own Payload Length. */
+	__u32 end;
 };
 
 static __always_inline int is_routing_sublayer(__u8 protocol, __u32 at)
@@ -304,7 +308,8 @@ static __always_inline int is_routing_sublayer(__u8 protocol, __u32 at)
 /**
  * Walks over the headers that may stand before a Shim6 header. With `inserting` it ends where one
  * belongs (RFC 5533 section 4.6): Destination Options only count where a Routing header follows.
- * @returns 0, or -1 for a packet with too many or too long headers
+ * @returns 0, or -1 for a packet that ends in a header, or has more of them, or longer ones, than
+ *   HEADERS_MAX and EXTENSIONS_MAX allow
  */
 static __noinline int walk(struct __sk_buff *skb, __u32 l2, __u32 inserting, struct place *place)
 {
@@ -322,12 +327,16 @@ static __noinline int walk(struct __sk_buff *skb, __u32 l2, __u32 inserting, str
 		here.field = here.at;
 		here.at += 8 * (header[1] + 1);
 		here.protocol = header[0];
-		if (here.at > IPV6_LENGTH + EXTENSIONS_MAX)
+		if (here.at > here.end)
 			return -1;
 		if (!inserting || protocol != PROTOCOL_DESTINATION)
 			*place = here;
 	}
-	return inserting || here.protocol == PROTOCOL_SHIM6 ? 0 : -1;
+	if (place->at > IPV6_LENGTH + EXTENSIONS_MAX)
+		return -1;
+	if (inserting)
+		return is_routing_sublayer(here.protocol, here.at) ? -1 : 0;
+	return here.protocol == PROTOCOL_SHIM6 ? 0 : -1;
 }
 
 static __always_inline void begin_walk(struct place *place, const struct ipv6hdr *header)
@@ -335,6 +344,19 @@ static __always_inline void begin_walk(struct place *place, const struct ipv6hdr
 	place->at = IPV6_LENGTH;
 	place->field = NEXT_HEADER;
 	place->protocol = header->nexthdr;
+	place->end = IPV6_LENGTH + bpf_ntohs(header->payload_len);
+}
+
+/**
+ * Octets of the packet as the ULP has it: a short frame's padding is the link's. Only
+ * super-packets may be longer than their Payload Length can say.
+ */
+static __always_inline __u32 octets_of(struct __sk_buff *skb, __u32 l2,
+				       const struct ipv6hdr *header)
+{
+	__u32 length = bpf_ntohs(header->payload_len);
+
+	return length || !skb->gso_segs ? IPV6_LENGTH + length : skb->len - l2;
 }
 
 static __always_inline void set_addresses(struct ipv6hdr *header, const struct address *source,
@@ -362,7 +384,7 @@ static __always_inline int read_header(struct __sk_buff *skb, __u32 l2, struct i
 {
 	if (skb->protocol != bpf_htons(ETH_P_IPV6) || skb->vlan_present)
 		return -1;
-	if (bpf_skb_load_bytes(skb, l2, header, sizeof(*header)) < 0)
+	if (bpf_skb_load_bytes(skb, l2, header, sizeof(*header)) < 0 || header->version != 6)
 		return -1;
 	if (!is_unicast((struct address *)&header->saddr))
 		return -1;
@@ -395,7 +417,8 @@ static __always_inline int tell_pair(__u32 kind, __u64 now, const struct pair *u
 
 /**
  * Counts a packet of a pair without context; tells once when it has enough (the paper: 50), and
- * once before, when its peer is no stranger any more.
+ * once before, when its peer is no stranger any more. What a router passes on for others does not
+ * count.
  */
 static __noinline int consider(struct __sk_buff *skb, const struct pair *ulids)
 {
@@ -408,6 +431,8 @@ static __noinline int consider(struct __sk_buff *skb, const struct pair *ulids)
 		return 0;
 	known = bpf_map_lookup_elem(&candidates, ulids);
 	if (!known) {
+		if (!bpf_map_lookup_elem(&locals, &ulids->local))
+			return 0;
 		fresh.first = now;
 		bpf_map_update_elem(&candidates, ulids, &fresh, BPF_NOEXIST);
 		known = bpf_map_lookup_elem(&candidates, ulids);
@@ -458,8 +483,8 @@ static __always_inline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6
 		return PASS;
 	state = bpf_map_lookup_elem(&pairs, &ulids);
 	if (state)
-		note_payload(skb, state->slot, 0, &ulids, skb->len - l2);
-	else if (bpf_map_lookup_elem(&locals, &ulids.local))
+		note_payload(skb, state->slot, 0, &ulids, octets_of(skb, l2, header));
+	else
 		consider(skb, &ulids);
 	return PASS;
 }
@@ -537,8 +562,7 @@ static __always_inline int shim6_in(struct __sk_buff *skb, __u32 l2, struct ipv6
 		return PASS;
 	if (!bpf_map_lookup_elem(&locals, &header->daddr))
 		return PASS;
-	if (shim6[1] != 0 ||
-	    bpf_ntohs(header->payload_len) < place.at - IPV6_LENGTH + SHIM6_LENGTH) {
+	if (shim6[1] != 0 || place.at + SHIM6_LENGTH > place.end || place.end > skb->len - l2) {
 		count(DROP_INBOUND_MALFORMED);
 		return DROP;
 	}
@@ -553,7 +577,7 @@ static __always_inline int shim6_in(struct __sk_buff *skb, __u32 l2, struct ipv6
 		count(DROP_INBOUND_MALFORMED);
 		return DROP;
 	}
-	note_payload(skb, slot, 1, &ulids, skb->len - l2);
+	note_payload(skb, slot, 1, &ulids, octets_of(skb, l2, header));
 	return PASS;
 }
 
@@ -590,7 +614,7 @@ struct covered_before {
 static __always_inline int concerns_path(__u8 type, __u8 code)
 {
 	if (type == ICMP_UNREACHABLE)
-		return code != CODE_PORT_UNREACHABLE && code <= 6;
+		return code != CODE_PORT_UNREACHABLE;
 	return type == ICMP_TIME_EXCEEDED;
 }
 
@@ -665,16 +689,6 @@ static __always_inline int translate(struct __sk_buff *skb, __u32 l2, struct icm
 				   BPF_F_RECOMPUTE_CSUM);
 }
 
-static __always_inline void learn_mtu(const struct icmp_error *error, const struct pair *ulids)
-{
-	struct pair_state *state = bpf_map_lookup_elem(&pairs, ulids);
-	__u32 mtu = bpf_ntohl(error->parameter);
-
-	if (state && error->type == ICMP_TOO_BIG && mtu >= MINIMUM_MTU &&
-	    mtu < state->mapping.way.mtu)
-		state->mapping.way.mtu = mtu;
-}
-
 static __always_inline int rewritten_in_error(struct __sk_buff *skb, __u32 l2,
 					      struct icmp_error *error)
 {
@@ -693,15 +707,13 @@ static __always_inline int rewritten_in_error(struct __sk_buff *skb, __u32 l2,
 	}
 	ulids = context->ulids;
 	slot = context->slot;
-	learn_mtu(error, &ulids);
 	record = record_of(slot);
+	raise_packet(skb, l2, EVENT_ICMP_ERROR, slot, &ulids);
 	if (record && record->flags & RECORD_WITHHOLDING &&
 	    concerns_path(error->type, error->code)) {
-		raise_packet(skb, l2, EVENT_ICMP_ERROR, slot, &ulids);
 		count(WITHHELD_ICMP_ERROR);
 		return DROP;
 	}
-	raise_packet(skb, l2, EVENT_ICMP_ERROR, slot, &ulids);
 	if (translate(skb, l2, error, &ulids) < 0) {
 		count(PASSED_ICMP_ERROR);
 		return PASS;
@@ -736,17 +748,26 @@ static __always_inline int plain_in_error(struct __sk_buff *skb, __u32 l2,
 static __noinline int icmp_error_in(struct __sk_buff *skb, __u32 l2)
 {
 	struct icmp_error error = {};
+	__u32 length;
 
 	if (bpf_skb_load_bytes(skb, l2, &error, IPV6_LENGTH + ICMP_LENGTH + IPV6_LENGTH) < 0)
 		return PASS;
-	if (error.type < ICMP_UNREACHABLE || error.type > ICMP_PARAMETER_PROBLEM)
+	length = bpf_ntohs(error.outer.payload_len);
+	if (length < ICMP_LENGTH + IPV6_LENGTH || IPV6_LENGTH + length > skb->len - l2)
+		return PASS;
+	if (error.type < ICMP_UNREACHABLE || error.type > ICMP_PARAMETER_PROBLEM ||
+	    error.inner.version != 6)
+		return PASS;
+	if (!bpf_map_lookup_elem(&locals, &error.outer.daddr))
 		return PASS;
 	if (error.inner.nexthdr != PROTOCOL_SHIM6)
 		return plain_in_error(skb, l2, &error);
+	if (length < ICMP_LENGTH + IPV6_LENGTH + SHIM6_LENGTH)
+		return PASS;
 	if (bpf_skb_load_bytes(skb, l2 + IPV6_LENGTH + ICMP_LENGTH + IPV6_LENGTH, error.shim6,
 			       SHIM6_LENGTH) < 0)
 		return PASS;
-	if (!(error.shim6[2] & 0x80))
+	if (!(error.shim6[2] & 0x80) || error.shim6[1] != 0)
 		return PASS;
 	return rewritten_in_error(skb, l2, &error);
 }
@@ -775,10 +796,23 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 
 /* Outbound */
 
+/** Super-packets do not get an Ethernet header, and are lost: TCP sends them again. */
+static __always_inline int to_ulid_device(struct __sk_buff *skb, const __u32 l2)
+{
+	const struct ethhdr ethernet = { .h_proto = bpf_htons(ETH_P_IPV6) };
+	struct settings *own = own_settings();
+
+	if (!own)
+		return PASS;
+	if (l2 == 0 && (bpf_skb_change_head(skb, ETH_HLEN, 0) < 0 ||
+			bpf_skb_store_bytes(skb, 0, &ethernet, ETH_HLEN, 0) < 0))
+		return DROP;
+	return bpf_redirect(own->ulid_device, 0);
+}
+
 static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 {
 	struct pair_state *state;
-	struct settings *own;
 	struct record *record;
 	struct ipv6hdr header;
 	struct pair ulids;
@@ -795,68 +829,91 @@ static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 		consider(skb, &ulids);
 		return PASS;
 	}
-	if (state->mapped || state->forks) {
-		own = own_settings();
-		/* Its socket has not looked for a route yet, or is bound to this link. */
-		return own ? bpf_redirect(own->ulid_device, 0) : PASS;
-	}
+	/* Its socket has not looked for a route yet, or is bound to this link. */
+	if (state->mapped || state->forks)
+		return to_ulid_device(skb, l2);
 	record = record_of(state->slot);
 	if (record)
-		record_out(record, bpf_ktime_get_ns(), packets_of(skb), skb->len - l2);
+		record_out(record, bpf_ktime_get_ns(), packets_of(skb),
+			   octets_of(skb, l2, &header));
 	return PASS;
 }
 
+/** No protocol, and no selector's. */
+#define PROTOCOL_UNKNOWN 0x100
+
 /** The transport of a packet, behind all extension headers. */
 struct transport {
-	__u8 protocol;
-	__u8 has_ports;
+	__u16 protocol;
+	__u16 has_ports;
 	__u16 local_port;
 	__u16 peer_port;
 };
 
-static __always_inline int has_ports(__u8 protocol)
+static __always_inline int has_ports(__u32 protocol)
 {
 	return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP ||
 	       protocol == PROTOCOL_DCCP || protocol == PROTOCOL_SCTP ||
 	       protocol == PROTOCOL_UDPLITE;
 }
 
-static __noinline int find_transport(struct __sk_buff *skb, __u32 l2, struct transport *found)
+static __always_inline int is_extension(__u32 protocol)
 {
-	__u32 at = IPV6_LENGTH;
-	__u8 protocol, header[4];
-	__u16 ports[2];
+	return protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_ROUTING ||
+	       protocol == PROTOCOL_DESTINATION || protocol == PROTOCOL_FRAGMENT ||
+	       protocol == PROTOCOL_AUTHENTICATION;
+}
+
+static __always_inline __u32 extension_length(__u32 protocol, __u8 length)
+{
+	if (protocol == PROTOCOL_FRAGMENT)
+		return 8;
+	return protocol == PROTOCOL_AUTHENTICATION ? 4 * (length + 2) : 8 * (length + 1);
+}
+
+/**
+ * Walks from `chain` over all extension headers. A fragment but the first ends the chain.
+ * @returns 1 where no transport header follows, 0, or -1 for a packet that ends in a header, or
+ *   has too many
+ */
+static __noinline int walk_chain(struct __sk_buff *skb, __u32 l2, struct place *chain)
+{
+	__u8 header[4];
 	int later = 0;
 
-	found->has_ports = 0;
-	if (bpf_skb_load_bytes(skb, l2 + NEXT_HEADER, &protocol, 1) < 0)
-		return -1;
-	for (int i = 0; i < 2 * HEADERS_MAX && !later; i++) {
-		if (protocol != PROTOCOL_HOP_BY_HOP && protocol != PROTOCOL_ROUTING &&
-		    protocol != PROTOCOL_DESTINATION && protocol != PROTOCOL_FRAGMENT &&
-		    protocol != PROTOCOL_AUTHENTICATION)
-			break;
-		if (bpf_skb_load_bytes(skb, l2 + at, header, sizeof(header)) < 0)
+	for (int i = 0; i < CHAIN_MAX && !later && is_extension(chain->protocol); i++) {
+		if (bpf_skb_load_bytes(skb, l2 + chain->at, header, sizeof(header)) < 0)
 			return -1;
-		if (protocol == PROTOCOL_FRAGMENT) {
+		if (chain->protocol == PROTOCOL_FRAGMENT)
 			later = header[2] | (header[3] & 0xf8);
-			at += 8;
-		} else if (protocol == PROTOCOL_AUTHENTICATION) {
-			at += 4 * (header[1] + 2);
-		} else {
-			at += 8 * (header[1] + 1);
-		}
-		protocol = header[0];
+		chain->at += extension_length(chain->protocol, header[1]);
+		chain->protocol = header[0];
+		if (chain->at > chain->end)
+			return -1;
 	}
-	found->protocol = protocol;
-	if (later || !has_ports(protocol))
-		return 0;
-	if (bpf_skb_load_bytes(skb, l2 + at, ports, sizeof(ports)) < 0)
-		return 0;
+	if (later)
+		return 1;
+	return is_extension(chain->protocol) ? -1 : 0;
+}
+
+/** As matchesFlow of src/dataplane/nfqueue/flow-match.ts looks for it. */
+static __always_inline void find_transport(struct __sk_buff *skb, __u32 l2,
+					   const struct ipv6hdr *header, struct transport *found)
+{
+	struct place chain;
+	__u16 ports[2];
+	int end;
+
+	begin_walk(&chain, header);
+	end = walk_chain(skb, l2, &chain);
+	found->protocol = end < 0 ? PROTOCOL_UNKNOWN : chain.protocol;
+	if (end != 0 || !has_ports(found->protocol))
+		return;
+	if (bpf_skb_load_bytes(skb, l2 + chain.at, ports, sizeof(ports)) < 0)
+		return;
 	found->has_ports = 1;
 	found->local_port = bpf_ntohs(ports[0]);
 	found->peer_port = bpf_ntohs(ports[1]);
-	return 0;
 }
 
 /** 1 for anything but 0. */
@@ -890,16 +947,16 @@ static __always_inline int selects(const struct selector *selector, const struct
 
 /** The first fork that selects the packet, or none. */
 static __noinline struct fork *select_fork(struct __sk_buff *skb, __u32 l2,
-					   const struct fork_key *first, __u32 forks_present,
-					   __u32 dscp)
+					   const struct ipv6hdr *header, __u32 forks_present)
 {
+	const __u8 dscp = (header->priority << 2) | (header->flow_lbl[0] >> 6);
 	struct transport found = {};
 	struct fork_key key;
 	struct fork *fork;
 
-	if (find_transport(skb, l2, &found) < 0)
-		return 0;
-	key = *first;
+	find_transport(skb, l2, header, &found);
+	key.ulids.local = *(struct address *)&header->saddr;
+	key.ulids.peer = *(struct address *)&header->daddr;
 	for (__u32 i = 0; i < FORKS_MAX && i < forks_present; i++) {
 		key.index = i;
 		fork = bpf_map_lookup_elem(&forks, &key);
@@ -970,6 +1027,8 @@ static __noinline int rewrite(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *h
 		count(DROP_OUTBOUND_MALFORMED);
 		return DROP;
 	}
+	/* Its locators may be the ULIDs of a mapped pair: uplink_out leaves it alone. */
+	skb->mark |= LOCATOR_MARK;
 	return leave(&mapping->way);
 }
 
@@ -990,18 +1049,18 @@ int ulid_device(struct __sk_buff *skb)
 {
 	const __u32 l2 = ETH_HLEN;
 	struct mapping *mapping = 0;
-	struct fork_key first = {};
 	struct pair_state *state;
 	struct record *record;
 	struct ipv6hdr header;
+	struct pair ulids;
 	struct fork *fork;
 	__u32 slot;
 
 	if (read_header(skb, l2, &header) < 0)
 		return DROP;
-	first.ulids.local = *(struct address *)&header.saddr;
-	first.ulids.peer = *(struct address *)&header.daddr;
-	state = bpf_map_lookup_elem(&pairs, &first.ulids);
+	ulids.local = *(struct address *)&header.saddr;
+	ulids.peer = *(struct address *)&header.daddr;
+	state = bpf_map_lookup_elem(&pairs, &ulids);
 	if (!state) {
 		count(DROP_NO_ROUTE);
 		return DROP;
@@ -1014,9 +1073,7 @@ int ulid_device(struct __sk_buff *skb)
 		return leave(&state->plain);
 	}
 	if (state->forks) {
-		__u32 dscp = (header.priority << 2) | (header.flow_lbl[0] >> 6);
-
-		fork = select_fork(skb, l2, &first, state->forks, dscp);
+		fork = select_fork(skb, l2, &header, state->forks);
 		if (fork) {
 			slot = fork->slot;
 			mapping = &fork->mapping;
@@ -1026,15 +1083,15 @@ int ulid_device(struct __sk_buff *skb)
 	if (!mapping) {
 		/* The null mapping: a fork has led the pair's packets here. */
 		if (record)
-			record_out(record, bpf_ktime_get_ns(), 1, skb->len - l2);
+			record_out(record, bpf_ktime_get_ns(), 1, octets_of(skb, l2, &header));
 		count(PASSED_UNMAPPED);
 		skb->mark |= LOCATOR_MARK;
 		return leave(&state->plain);
 	}
 	if (skb->len - l2 + SHIM6_LENGTH > mapping->way.mtu)
-		return too_big(skb, l2, slot, &first.ulids);
+		return too_big(skb, l2, slot, &ulids);
 	if (record)
-		record_out(record, bpf_ktime_get_ns(), 1, skb->len - l2);
+		record_out(record, bpf_ktime_get_ns(), 1, octets_of(skb, l2, &header));
 	return rewrite(skb, l2, &header, mapping);
 }
 

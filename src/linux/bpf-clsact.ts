@@ -55,8 +55,12 @@ export interface FilterPlace {
 
 /** A program as a filter of an interface. */
 export interface ClsactFilter {
+  /** Whether its interface is still there, and nobody took the filter off. */
+  isAttached(): boolean;
   /** Takes the filter off, and the qdisc when we made it and nothing else is on it. */
   detach(): void;
+  /** Leaves the filter where it is. */
+  close(): void;
 }
 
 /**
@@ -83,7 +87,8 @@ export function attachClsact(
     clsact.detach(direction, place);
     clsact.close();
   };
-  return { detach };
+  const isAttached = (): boolean => clsact.has(direction, place);
+  return { isAttached, detach, close: () => clsact.close() };
 }
 
 /**
@@ -131,6 +136,10 @@ class Clsact {
       if (isNew) this.#removeQdisc();
       throw error;
     }
+  }
+
+  has(direction: Direction, place: FilterPlace): boolean {
+    return this.#find(direction, place) !== undefined;
   }
 
   /** @returns false when there is no filter of ours */

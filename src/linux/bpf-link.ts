@@ -6,11 +6,16 @@ import {
   BpfAttributes,
   openPin,
   pinDescriptor,
+  readInfo,
 } from "./bpf-syscall.ts";
 import { closeDescriptor } from "./libc.ts";
 
 /** From enum bpf_attach_type. */
 const ATTACH_TYPES = { ingress: 46, egress: 47 } as const;
+
+/** struct bpf_link_info, of which the kind's own part begins here: for tcx, the interface index. */
+const INTERFACE_INDEX = 16;
+const LINK_INFO_LENGTH = 32;
 
 export type Direction = keyof typeof ATTACH_TYPES;
 
@@ -21,6 +26,8 @@ export interface BpfLink {
   pin(path: string): void;
   /** Has another program in place of its own, without a packet that meets neither. */
   update(program: BpfProgram): void;
+  /** Whether its interface is still there, and nobody took the program off. */
+  isAttached(): boolean;
   /** Takes the program off at once, whoever else holds the link. */
   detach(): void;
   /** Safe to call twice. */
@@ -65,6 +72,11 @@ class HeldLink implements BpfLink {
       .u32(0, this.fd)
       .u32(4, program.fd)
       .call(BPF_LINK_UPDATE, `run program ${program.name} in place of a link's own`);
+  }
+
+  isAttached(): boolean {
+    const info = readInfo(this.fd, LINK_INFO_LENGTH, "read where a program is attached");
+    return info.getUint32(INTERFACE_INDEX, true) !== 0;
   }
 
   detach(): void {

@@ -29,6 +29,8 @@ export interface TestRun {
   readonly returned: number;
   /** The packet that came out, from its link-layer header on. */
   readonly packet: Uint8Array;
+  /** The `struct __sk_buff` that came out; as long as the one that went in. */
+  readonly context: Uint8Array;
   /** Of one run, on average. */
   readonly durationNs: number;
 }
@@ -57,6 +59,7 @@ export class BpfProgram {
    */
   run(packet: Uint8Array, options: TestRunOptions = {}): TestRun {
     const output = new Uint8Array(options.outputLength ?? packet.length + GROWTH);
+    const context = new Uint8Array(options.context?.length ?? 0);
     const attributes = new BpfAttributes()
       .u32(0, this.fd)
       .u32(8, packet.length)
@@ -64,12 +67,15 @@ export class BpfProgram {
       .pointer(16, packet)
       .pointer(24, output)
       .u32(32, options.repeat ?? 1)
-      .u32(40, options.context?.length ?? 0)
-      .pointer(48, options.context);
+      .u32(40, context.length)
+      .u32(44, context.length)
+      .pointer(48, options.context)
+      .pointer(56, options.context && context);
     attributes.call(BPF_PROG_TEST_RUN, `run program ${this.name} on a packet`);
     return {
       returned: attributes.get(4) | 0,
       packet: output.subarray(0, attributes.get(12)),
+      context,
       durationNs: attributes.get(36),
     };
   }

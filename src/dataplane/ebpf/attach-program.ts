@@ -1,4 +1,4 @@
-import { existsSync, unlinkSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { attachClsact } from "../../linux/bpf-clsact.ts";
 import { attachTcx, type BpfLink, bpfLinkFromPin, type Direction } from "../../linux/bpf-link.ts";
 import type { BpfProgram } from "../../linux/bpf-program.ts";
@@ -24,7 +24,11 @@ export const attachProgram: Attach = (program, link, direction, pinPath) => {
 /** As {@link attachProgram} does on kernels without tcx. A filter stays without being pinned. */
 export const attachFilter: Attach = (program, link, direction) => {
   const filter = attachClsact(program, link, direction, FILTER_PLACE);
-  return { remove: () => filter.detach(), release: () => undefined };
+  return {
+    isInPlace: () => filter.isAttached(),
+    remove: () => filter.detach(),
+    release: () => filter.close(),
+  };
 };
 
 function attachPinned(
@@ -36,8 +40,9 @@ function attachPinned(
   const attached = takeOver(program, pinPath) ?? attachTcx(program, link, direction);
   if (!existsSync(pinPath)) attached.pin(pinPath);
   return {
+    isInPlace: () => attached.isAttached(),
     remove: () => {
-      unlinkSync(pinPath);
+      rmSync(pinPath, { force: true });
       attached.close();
     },
     release: () => attached.close(),
@@ -55,7 +60,7 @@ function takeOver(program: BpfProgram, pinPath: string): BpfLink | undefined {
     // Its interface has gone, and another one has the index.
     if (!(error instanceof SystemError)) throw error;
     link.close();
-    unlinkSync(pinPath);
+    rmSync(pinPath);
     return undefined;
   }
 }

@@ -3,12 +3,14 @@ import type { BpfMap } from "../../linux/bpf-map.ts";
 import type { BpfProgram } from "../../linux/bpf-program.ts";
 import type { InterfaceAddress, Link } from "../../linux/rtnetlink.ts";
 import { SystemError } from "../../linux/system-error.ts";
-import { type Address, addressToBytes } from "../../wire/address.ts";
+import { type Address, addressFromBytes, addressToBytes } from "../../wire/address.ts";
 import { isForShim } from "./unicast.ts";
 
 /** A program on a link. */
 export interface AttachedProgram {
-  /** Takes it off. */
+  /** Whether its link is still there, and nobody took it off. */
+  isInPlace(): boolean;
+  /** Takes it off, where it is in place. */
   remove(): void;
   /** Gives up what this process holds of it: the program goes on. */
   release(): void;
@@ -55,6 +57,8 @@ export class Attachments {
 
   constructor(options: AttachmentOptions) {
     this.#options = options;
+    // Those of an earlier run.
+    for (const { key } of options.locals.entries()) this.#locals.add(addressFromBytes(key));
   }
 
   isLocal(address: Address): boolean {
@@ -106,7 +110,10 @@ export class Attachments {
 
   #take(programName: string, link: number, direction: Direction): void {
     const key = attachmentKey(link, direction);
-    if (this.#attached.has(key)) return;
+    const held = this.#attached.get(key);
+    if (held?.isInPlace()) return;
+    // Its interface has gone, and another one has the index.
+    held?.remove();
     const { attach, pinPath, program } = this.#options;
     const path = pinPath(`link-${key}`);
     this.#attached.set(key, attach(program(programName), link, direction, path));

@@ -1,9 +1,17 @@
 import type { AddressPair } from "../../core/output.ts";
+import type { BpfMap, BpfMapEntry } from "../../linux/bpf-map.ts";
 import type { Egress } from "../../linux/route-lookup.ts";
 import type { ContextTag } from "../../wire/tag.ts";
-import { mappedForks, type PairContexts, type PlaneContext } from "./contexts.ts";
-import type { KernelHalf } from "./kernel.ts";
 import {
+  type ActiveMapping,
+  mappedForks,
+  type PairContexts,
+  type PlaneContext,
+  type PlaneContexts,
+} from "./contexts.ts";
+import {
+  decodeForkKey,
+  decodePair,
   decodeTag,
   decodeTagged,
   encodeFork,
@@ -23,7 +31,9 @@ export interface KernelContext {
   readonly ulids: AddressPair;
 }
 
-type Maps = Pick<KernelHalf, "pairs" | "tags" | "peerTags" | "forks">;
+/** What is used of each map. */
+type Entries = Pick<BpfMap, "update" | "delete" | "entries">;
+type Maps = Readonly<Record<"pairs" | "tags" | "peerTags" | "forks", Entries>>;
 
 /** Writes contexts and mappings into the kernel's maps. Every write replaces an entry as a whole. */
 export class ContextMaps {
@@ -52,14 +62,11 @@ export class ContextMaps {
   /** ICMPv6 errors about what leaves on the context's mapping are the context's. */
   setPeerTag({ slot, ulids, active }: PlaneContext): void {
     if (slot === undefined || active === undefined) return;
-    const { locators, peerTag } = active.mapping;
-    this.#maps.peerTags.update(encodePeerTag(locators.peer, peerTag), encodeTagged(slot, ulids));
+    this.#maps.peerTags.update(peerTagOf(active), encodeTagged(slot, ulids));
   }
 
   deletePeerTag({ active }: PlaneContext): void {
-    if (active === undefined) return;
-    const { locators, peerTag } = active.mapping;
-    this.#maps.peerTags.delete(encodePeerTag(locators.peer, peerTag));
+    if (active !== undefined) this.#maps.peerTags.delete(peerTagOf(active));
   }
 
   /**
@@ -70,14 +77,14 @@ export class ContextMaps {
    */
   publish(pair: PairContexts, plain: Egress | undefined): boolean {
     const { ulids, main } = pair;
-    const forks = mappedForks(pair).filter(({ slot }) => slot !== undefined);
+    const forks = mappedForks(pair);
     const shown = forks.slice(0, FORKS_MAX);
     for (const [index, { slot, active }] of shown.entries()) {
-      this.#maps.forks.update(encodeForkKey(ulids, index), encodeFork(slot ?? NO_SLOT, active));
+      this.#maps.forks.update(encodeForkKey(ulids, index), encodeFork(slot, active));
     }
     const state = {
       slot: main?.slot ?? NO_SLOT,
-      mapping: main?.active,
+      mapping: main?.slot === undefined ? undefined : main.active,
       forks: shown.length,
       plain,
       peerUlid: ulids.peer,
@@ -93,9 +100,40 @@ export class ContextMaps {
     this.#deleteForks(ulids, 0);
   }
 
+  /** Deletes all that no context has: it is an earlier run's. */
+  deleteStale(contexts: PlaneContexts): void {
+    const { tags, peerTags, pairs, forks } = this.#maps;
+    deleteWhere(tags, ({ key }) => contexts.get(decodeTag(key))?.slot === undefined);
+    deleteWhere(peerTags, ({ key, value }) => {
+      const active = contexts.bySlot(decodeTagged(value).slot)?.active;
+      return active === undefined || !isSame(key, peerTagOf(active));
+    });
+    deleteWhere(pairs, ({ key }) => contexts.pair(decodePair(key)) === undefined);
+    deleteWhere(forks, ({ key }) => {
+      const { ulids, index } = decodeForkKey(key);
+      const pair = contexts.pair(ulids);
+      return pair === undefined || index >= mappedForks(pair).length;
+    });
+  }
+
   #deleteForks(ulids: AddressPair, from: number): void {
     for (let index = from; index < FORKS_MAX; index++) {
       if (!this.#maps.forks.delete(encodeForkKey(ulids, index))) return;
     }
   }
+}
+
+function peerTagOf({ mapping: { locators, peerTag } }: ActiveMapping): Uint8Array {
+  return encodePeerTag(locators.peer, peerTag);
+}
+
+function deleteWhere(
+  map: Pick<BpfMap, "entries" | "delete">,
+  condition: (entry: BpfMapEntry) => boolean,
+): void {
+  for (const entry of map.entries()) if (condition(entry)) map.delete(entry.key);
+}
+
+function isSame(left: Uint8Array, right: Uint8Array): boolean {
+  return Buffer.compare(left, right) === 0;
 }

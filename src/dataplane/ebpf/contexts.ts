@@ -77,16 +77,30 @@ export class PlaneContexts {
   }
 }
 
+/** A context that has a record, and so is one to the kernel. */
+type KnownContext = PlaneContext & { readonly slot: number };
+
+/** The contexts of a pair that the kernel's maps had room for. */
+export function knownContexts({ main, forks }: PairContexts): KnownContext[] {
+  return [main, ...forks].filter((context) => context !== undefined).filter(isKnown);
+}
+
 /** The mapped forks of a pair, in the order in which packets are held against them. */
-export function mappedForks(pair: PairContexts): (PlaneContext & { active: ActiveMapping })[] {
-  return pair.forks.filter(isMapped);
+export function mappedForks({ forks }: PairContexts): (KnownContext & { active: ActiveMapping })[] {
+  return forks.filter(isKnown).filter(isMapped);
 }
 
 /** The mapping whose route the pair's packets take: the main context's before any fork's. */
 export function leadingMapping(pair: PairContexts): ActiveMapping | undefined {
-  return pair.main?.active ?? mappedForks(pair)[0]?.active;
+  return knownContexts(pair).find(isMapped)?.active;
 }
 
-function isMapped(context: PlaneContext): context is PlaneContext & { active: ActiveMapping } {
+function isKnown(context: PlaneContext): context is KnownContext {
+  return context.slot !== undefined;
+}
+
+function isMapped<Context extends PlaneContext>(
+  context: Context,
+): context is Context & { active: ActiveMapping } {
   return context.active !== undefined;
 }

@@ -17,6 +17,8 @@ export interface EventReaderOptions {
   readonly events: DataPlaneEvents;
   /** Told of the peers that exchange payload with this host. */
   readonly acquaint: (peer: Address) => void;
+  /** The context's mapping has a smaller MTU. */
+  readonly pathMtuFell: (context: PlaneContext) => void;
   readonly isLocal: (address: Address) => boolean;
   readonly sendShim6: (message: OutgoingMessage) => void;
   readonly sendIcmp: (message: OutgoingMessage) => void;
@@ -76,7 +78,7 @@ export class EventReader {
 
   #icmpError({ time, slot, packet }: KernelEvent): void {
     const context = this.#options.contexts.bySlot(slot);
-    if (context !== undefined) learnMtu(context, packet);
+    if (context !== undefined && learnMtu(context, packet)) this.#options.pathMtuFell(context);
     const source = addressFromBytes(packet, SOURCE_OFFSET);
     this.#options.events.icmpError(time, source, packet.slice(IPV6_HEADER_LENGTH));
   }
@@ -97,11 +99,12 @@ export class EventReader {
   }
 }
 
-/** The kernel's half has lowered its own already; this one is for the next time that it is set. */
-function learnMtu({ active }: PlaneContext, packet: Uint8Array): void {
+/** @returns whether the error says that the path carries less than was thought */
+function learnMtu({ active }: PlaneContext, packet: Uint8Array): boolean {
   const found = findIcmpError(packet);
-  if (active?.way === undefined || !found.ok) return;
+  if (active?.way === undefined || !found.ok) return false;
   const { type, parameter: mtu } = found.value.error;
-  if (type !== ICMP_PACKET_TOO_BIG || mtu < MINIMUM_MTU || mtu >= active.way.mtu) return;
+  if (type !== ICMP_PACKET_TOO_BIG || mtu < MINIMUM_MTU || mtu >= active.way.mtu) return false;
   active.way = { ...active.way, mtu };
+  return true;
 }

@@ -61,6 +61,10 @@ export function encodePair({ local, peer }: AddressPair): Uint8Array {
   return bytes;
 }
 
+export function decodePair(bytes: Uint8Array): AddressPair {
+  return readPair(bytes, 0);
+}
+
 function writePair(bytes: Uint8Array, at: number, { local, peer }: AddressPair): void {
   writeAddress(local, bytes, at);
   writeAddress(peer, bytes, at + ADDRESS_LENGTH);
@@ -126,6 +130,10 @@ export function encodeForkKey(ulids: AddressPair, index: number): Uint8Array {
   writePair(bytes, 0, ulids);
   viewOf(bytes).setUint32(PAIR_LENGTH, index, true);
   return bytes;
+}
+
+export function decodeForkKey(bytes: Uint8Array): { ulids: AddressPair; index: number } {
+  return { ulids: readPair(bytes, 0), index: viewOf(bytes).getUint32(PAIR_LENGTH, true) };
 }
 
 export function encodeFork(slot: number, routed: RoutedMapping): Uint8Array {

@@ -10,7 +10,13 @@ import type { ContextTag } from "../../wire/tag.ts";
 import { type DataPlane, DataPlaneError, type DataPlaneEvents } from "../dataplane.ts";
 import { overrunCounters } from "../overrun-counters.ts";
 import { ContextMaps, type KernelContext } from "./context-maps.ts";
-import { leadingMapping, type PairContexts, type PlaneContext, PlaneContexts } from "./contexts.ts";
+import {
+  knownContexts,
+  leadingMapping,
+  type PairContexts,
+  type PlaneContext,
+  PlaneContexts,
+} from "./contexts.ts";
 import { EbpfCounters } from "./counters.ts";
 import { EventReader } from "./event-reader.ts";
 import { type HookSettings, Hooks } from "./hooks.ts";
@@ -88,6 +94,7 @@ export class EbpfDataPlane implements DataPlane {
       counters: this.#counters,
       events,
       acquaint: (peer) => this.#running?.hooks.acquaint(peer),
+      pathMtuFell: ({ ulids }) => this.#publishPair(ulids),
       isLocal: (address) => this.#running?.hooks.isLocal(address) ?? false,
       sendShim6: (message) => this.#running?.hooks.sendShim6(message),
       sendIcmp: (message) => this.#running?.hooks.sendIcmp(message),
@@ -117,13 +124,13 @@ export class EbpfDataPlane implements DataPlane {
   settle(): void {
     if (this.#running === undefined) return;
     const { maps, slots } = this.#running;
-    for (const [tag, { slot, ulids }] of this.#left) {
-      maps.deleteTag(tag);
+    for (const { slot, ulids } of this.#left.values()) {
       slots.give(slot);
-      if (this.#contexts.pair(ulids) === undefined) maps.withdraw(ulids);
+      this.#publishPair(ulids);
     }
     this.#left.clear();
-    for (const pair of this.#contexts.pairs()) this.#publish(pair);
+    maps.deleteStale(this.#contexts);
+    for (const { ulids } of this.#contexts.pairs()) this.#publishPair(ulids);
   }
 
   sendControl(source: Address, destination: Address, bytes: Uint8Array): void {
@@ -224,6 +231,7 @@ export class EbpfDataPlane implements DataPlane {
 
   /** One write to a map has the kernel send on the new locators; the rest only follows it. */
   #map(context: PlaneContext, active: PlaneContext["active"]): void {
+    if (context.slot === undefined) return;
     this.#running?.maps.deletePeerTag(context);
     context.active = active;
     this.#running?.maps.setPeerTag(context);
@@ -233,7 +241,7 @@ export class EbpfDataPlane implements DataPlane {
 
   #publishPair(ulids: AddressPair): void {
     const pair = this.#contexts.pair(ulids);
-    if (pair === undefined) {
+    if (pair === undefined || knownContexts(pair).length === 0) {
       this.#tolerate(() => this.#running?.hooks.unlead(ulids));
       this.#running?.maps.withdraw(ulids);
     } else {

@@ -1,6 +1,7 @@
 import { isOurLink, type Link } from "../../linux/rtnetlink.ts";
 import type { VethPairEdit } from "../../linux/rtnetlink-encode.ts";
 import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
+import { DataPlaneError } from "../dataplane.ts";
 
 const HOST_SIDE = "l3shim0";
 const SHIM_SIDE = "l3shim0p";
@@ -34,6 +35,7 @@ export function openUlidDevice(system: DeviceSystem): UlidDevice {
   const found = findUlidDevice(system.links());
   if (found?.up) return found;
   removeUlidDevice(system);
+  refuseForeign(system.links());
   system.addVethPair({
     name: HOST_SIDE,
     peerName: SHIM_SIDE,
@@ -54,6 +56,16 @@ export function removeUlidDevice(system: DeviceSystem): void {
   for (const link of system.links()) {
     if (link.name === HOST_SIDE && isOurLink(link)) system.deleteLink(link.index);
   }
+}
+
+/** A link of somebody else's is neither used nor deleted. @throws DataPlaneError */
+function refuseForeign(links: readonly Link[]): void {
+  const foreign = links.find(({ name }) => name === HOST_SIDE || name === SHIM_SIDE);
+  if (foreign === undefined) return;
+  throw new DataPlaneError(
+    `there is a link ${foreign.name} that is not of this daemon`,
+    `Give it another name, or remove it: ip link delete ${foreign.name}.`,
+  );
 }
 
 function findUlidDevice(links: readonly Link[]): (UlidDevice & { up: boolean }) | undefined {
