@@ -42,6 +42,17 @@ function absolute(file: string): string {
   return fileURLToPath(new URL(file, import.meta.url));
 }
 
+/** Run with the data plane in user space too: the others don't depend on who moves the packets. */
+const WITH_NFQUEUE = [
+  "test/netns/e2e-crash.test.ts",
+  "test/netns/e2e-failover.test.ts",
+  "test/netns/e2e-forks.test.ts",
+  "test/netns/e2e-local-loss.test.ts",
+  "test/netns/e2e-path-mtu.test.ts",
+  "test/netns/e2e-peer-restart.test.ts",
+  "test/netns/e2e-wire.test.ts",
+];
+
 /** Real daemons on real packets between network namespaces, which needs root. */
 const NETNS = {
   globalSetup: ["test/netns/require-root.ts"],
@@ -50,9 +61,9 @@ const NETNS = {
 };
 
 /**
- * Three projects, one after the other: `unit` runs anywhere in virtual time; `netns` mostly waits,
+ * Four projects, one after the other: `unit` runs anywhere in virtual time; `netns` mostly waits,
  * so that several files share two cores; `netns-alone` holds what would disturb the others or
- * be disturbed by them.
+ * be disturbed by them; `netns-nfqueue` runs some of both on the data plane in user space.
  */
 export default defineConfig({
   test: {
@@ -87,6 +98,16 @@ export default defineConfig({
           fileParallelism: false,
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...NETNS,
+          name: "netns-nfqueue",
+          include: WITH_NFQUEUE,
+          env: { L3SHIM_TEST_DATAPLANE: "nfqueue" },
+          maxWorkers: 2,
+          sequence: { groupOrder: 3 },
         },
       },
     ],
