@@ -32,7 +32,11 @@ afterEach(async () => {
 });
 
 async function startDaemon(host: string): Promise<ShimDaemon> {
-  const daemon = await ShimDaemon.start(network, host, { sendTimeout: 10, directory });
+  const daemon = await ShimDaemon.start(network, host, {
+    sendTimeout: 10,
+    directory,
+    dataplane: "ebpf",
+  });
   daemons.push(daemon);
   return daemon;
 }
@@ -88,7 +92,7 @@ test("each locator leaves by its own uplink; what the main table knows better go
 test("status and locators tell what the host has", async () => {
   const a = await startDaemon("a");
   const status = (await a.query("status")) as StatusReply;
-  expect(status).toMatchObject({ dataplane: "nfqueue", security: "unverified" });
+  expect(status).toMatchObject({ dataplane: "ebpf", security: "unverified" });
   expect(status.uplinks.map((uplink) => [uplink.interface, uplink.operational])).toEqual([
     ["isp1", true],
     ["isp2", true],
