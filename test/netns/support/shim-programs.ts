@@ -16,7 +16,7 @@ import {
 import { mountBpffs } from "../../../src/linux/bpffs.ts";
 import { LOCAL_LOCATOR, LOCAL_ULID, LOCATORS, OUR_TAG, PEER_TAG, ULIDS } from "./shim-packets.ts";
 
-export const SHIM_OBJECT = fileURLToPath(new URL("../../../dist/bpf/shim6.bpf.o", import.meta.url));
+const SHIM_OBJECT = fileURLToPath(new URL("../../../dist/bpf/shim6.bpf.o", import.meta.url));
 
 const ETHERNET_LENGTH = 14;
 /** Octets of a `struct __sk_buff` up to the mark's end, and where that is. */
@@ -46,7 +46,7 @@ export interface PinPlace {
   remove(): void;
 }
 
-export function makePinPlace(): PinPlace {
+function makePinPlace(): PinPlace {
   const path = mkdtempSync(join(tmpdir(), "l3shim-bpf-"));
   mountBpffs(path);
   return {
