@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import { dirname, join } from "node:path";
@@ -70,8 +70,10 @@ export class ShimDaemon {
     const directory = join(options.directory, host);
     await mkdir(directory, { recursive: true });
     providePins(network.namespace(host));
-    if (options.user !== undefined) await giveTo(options.user, options.directory, directory);
     const pins = pinDirectory(network.namespace(host));
+    if (options.user !== undefined) {
+      await giveTo(options.user, directory, [options.directory, dirname(pins)]);
+    }
     await writeFile(join(directory, "config.toml"), configuration(options, pins));
     const daemon = new ShimDaemon(network, host, options, onEvent);
     await daemon.#follow();
@@ -194,10 +196,10 @@ function isClosed(path: string, reader: number | undefined): boolean {
   return (mode & needed) !== needed || (parent !== path && isClosed(parent, reader));
 }
 
-/** The lab's directories are its own user's alone by default. */
-async function giveTo(user: string, parent: string, directory: string): Promise<void> {
+/** Directories of the lab are its own user's alone by default, or may be: the user comes by `parents`. */
+async function giveTo(user: string, directory: string, parents: readonly string[]): Promise<void> {
   const { uid, gid } = accountOf(user);
-  await chmod(parent, 0o711);
+  for (const parent of parents) if (existsSync(parent)) await chmod(parent, 0o711);
   await chown(directory, uid, gid);
 }
 
