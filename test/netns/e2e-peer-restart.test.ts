@@ -31,7 +31,7 @@ describe("a session whose peer has forgotten it", () => {
     return MessageCapture.start(lab.network, "a", lab.lab.directory);
   }
 
-  test("goes on intact in mid-transfer when the peer's daemon was killed and started again", async ({
+  test("goes on intact in mid-transfer when the peer's daemon was killed and begins anew", async ({
     annotate,
   }) => {
     lab = await ShimLab.open({ shims: ["a", "b"] });
@@ -42,6 +42,7 @@ describe("a session whose peer has forgotten it", () => {
 
     const recording = await recordAtA();
     await lab.daemon("b").kill();
+    await lab.daemon("b").flush();
     await lab.daemon("b").restart();
     const restarted = Date.now();
     const { a, b } = await lab.untilAgreed();
@@ -73,6 +74,8 @@ describe("a session whose peer has forgotten it", () => {
       const { localLocator, peerLocator } = await lab.context("a");
       expect([localLocator, peerLocator]).toEqual(rewritten ? [A2, B2] : [A1, B1]);
       await lab.network.boot("b");
+      // The machine's boot, by which a daemon knows that nothing goes on, is the lab's.
+      await lab.daemon("b").flush();
       const receiver = await startReceiver();
       const restarted = Date.now();
       await lab.daemon("b").restart();

@@ -28,8 +28,13 @@ export async function hostState(network: Network, host: string): Promise<HostSta
     programs: (await lines("bpftool net show")).map((line) =>
       line.replace(/ (prog|link)_id \d+/g, ""),
     ),
-    pins: existsSync(pins) ? readdirSync(pins).toSorted() : [],
+    pins: existsSync(pins) ? readdirSync(pins).filter(isPin).toSorted() : [],
   };
+}
+
+/** The kernel has files of its own on a bpffs. */
+function isPin(name: string): boolean {
+  return !name.endsWith(".debug");
 }
 
 /**
