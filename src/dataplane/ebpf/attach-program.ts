@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from "node:fs";
-import { attachClsact } from "../../linux/bpf-clsact.ts";
+import { attachClsact, detachClsact } from "../../linux/bpf-clsact.ts";
 import { attachTcx, type BpfLink, bpfLinkFromPin, type Direction } from "../../linux/bpf-link.ts";
 import type { BpfProgram } from "../../linux/bpf-program.ts";
 import { SystemError } from "../../linux/system-error.ts";
@@ -30,6 +30,13 @@ export const attachFilter: Attach = (program, link, direction) => {
     release: () => filter.close(),
   };
 };
+
+/** Takes off what {@link attachFilter} left on a link; without any there is nothing to do. */
+export function removeFilters(link: number): void {
+  for (const direction of ["ingress", "egress"] as const) {
+    detachClsact(link, direction, FILTER_PLACE);
+  }
+}
 
 function attachPinned(
   program: BpfProgram,

@@ -1,3 +1,4 @@
+import { removeFilters } from "./attach-program.ts";
 import { removePins } from "./kernel.ts";
 import { type EbpfSystem, LINUX_EBPF } from "./system.ts";
 import { removeUlidDevice } from "./ulid-device.ts";
@@ -17,6 +18,8 @@ export function flushEbpf(
   const devices = system.openDevices();
   try {
     removeUlidDevice(devices);
+    // Nothing is pinned where the kernel has no tcx.
+    for (const { index } of devices.links()) removeFilters(index);
   } finally {
     devices.close();
   }
