@@ -1,6 +1,15 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { encodePair } from "../../src/dataplane/ebpf/layout.ts";
+import {
+  encodeFork,
+  encodeForkKey,
+  encodePair,
+  encodePairState,
+  encodePeerTag,
+  encodeTag,
+  encodeTagged,
+  TCP_QUERY_LENGTH,
+} from "../../src/dataplane/ebpf/layout.ts";
 import { LOCATOR_MARK } from "../../src/dataplane/ulid-routes.ts";
 import { encodeControl } from "../../src/wire/control.ts";
 import { IPV6_HEADER_LENGTH, setPayloadLength } from "../../src/wire/ipv6.ts";
@@ -48,6 +57,25 @@ beforeEach(() => {
 });
 
 afterAll(() => programs.close());
+
+test("keys and values are as long as the programs' maps have them", () => {
+  const { pairs, tags, peerTags, forks, locals, tcpQuery } = programs.kernel;
+  const sizes = [pairs, tags, peerTags, forks, locals, tcpQuery].map(({ keySize, valueSize }) => [
+    keySize,
+    valueSize,
+  ]);
+  const plain = { link: 1, gateway: undefined, mtu: 1500 };
+  const state = { slot: SLOT, mapping: MAPPING, forks: 0, plain, peerUlid: ULIDS.peer };
+  const tagged = encodeTagged(SLOT, ULIDS).length;
+  expect(sizes).toEqual([
+    [encodePair(ULIDS).length, encodePairState(state).length],
+    [encodeTag(OUR_TAG).length, tagged],
+    [encodePeerTag(LOCATORS.peer, PEER_TAG).length, tagged],
+    [encodeForkKey(ULIDS, 0).length, encodeFork(SLOT, MAPPING).length],
+    [LOCAL_ULID.length, 4],
+    [4, TCP_QUERY_LENGTH],
+  ]);
+});
 
 describe("ulid_device", () => {
   const outbound = packetBetween(LOCAL_ULID, PEER_ULID);

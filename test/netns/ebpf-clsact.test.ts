@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TriggerPolicy } from "../../src/dataplane/dataplane.ts";
 import { attachFilter } from "../../src/dataplane/ebpf/attach-program.ts";
+import { flushEbpf } from "../../src/dataplane/ebpf/flush.ts";
 import { contextTag } from "../../src/wire/tag.ts";
 import { EbpfHosts } from "./support/ebpf-host.ts";
 import { PlaneLab } from "./support/plane-lab.ts";
@@ -47,5 +48,17 @@ test("filters on a clsact qdisc move a session, and go with the plane", async ()
     await a.close();
     await b.close();
   }
+  expect(await lab.a.state()).toEqual(before);
+});
+
+test("a flush takes the filters away that a plane left", async () => {
+  const before = await lab.a.state();
+  const a = hosts.create(lab.a, TRIGGER);
+  await a.open(new RecordedEvents());
+  a.setContext(TAG_OF_A, lab.pairs(lab.a).ulids);
+  a.setMapping(TAG_OF_A, { ...lab.pairs(lab.a), peerTag: TAG_OF_B });
+  await a.release();
+  expect(await lab.a.run("tc", "filter", "show", "dev", "isp1", "ingress")).toContain("l3shim:");
+  lab.a.enter(() => flushEbpf(hosts.pinDirectory(lab.a)));
   expect(await lab.a.state()).toEqual(before);
 });

@@ -13,6 +13,11 @@ import { type LabHost, PlaneLab, type TestProcess } from "./support/plane-lab.ts
 import { RecordedEvents } from "./support/recorded-events.ts";
 
 const PROCESS = fileURLToPath(new URL("./support/plane-process.mjs", import.meta.url));
+/** The plane of a process of its own. */
+const IN_PROCESS = {
+  plane: "nfqueue",
+  options: { inboundHook: "prerouting", backend: "auto", queue: 14_000 },
+};
 const TAG_OF_A = contextTag(0x1111_2222_3333);
 const TAG_OF_B = contextTag(0x4444_5555_6666);
 
@@ -185,7 +190,8 @@ describe("the nfqueue plane", () => {
   test("without CAP_NET_ADMIN it names the capability and leaves nothing behind", async () => {
     const before = await lab.a.state();
     const caps = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"];
-    const argument = JSON.stringify({ tag: TAG_OF_A, ulids: lab.pairs(lab.a).ulids });
+    const { ulids } = lab.pairs(lab.a);
+    const argument = JSON.stringify({ ...IN_PROCESS, tag: TAG_OF_A, ulids });
     const plane = lab.a.start(...caps, process.execPath, PROCESS, argument);
     await expect(plane.result()).rejects.toThrow(/DataPlaneError.*EPERM.*CAP_NET_ADMIN/);
     expect(await lab.a.state()).toEqual(before);
@@ -195,7 +201,7 @@ describe("the nfqueue plane", () => {
     async function startProcess(host: LabHost, mapped: boolean): Promise<TestProcess> {
       const mapping = host === lab.a ? mappings().a : mappings().b;
       const tag = host === lab.a ? TAG_OF_A : TAG_OF_B;
-      const task = { tag, ulids: mapping.ulids, ...(mapped ? { mapping } : {}) };
+      const task = { ...IN_PROCESS, tag, ulids: mapping.ulids, ...(mapped ? { mapping } : {}) };
       const plane = host.start(process.execPath, PROCESS, JSON.stringify(task));
       await plane.said("ready");
       return plane;

@@ -10,7 +10,7 @@ import { type EbpfSystem, LINUX_EBPF } from "../../../src/dataplane/ebpf/system.
 import { mountBpffs } from "../../../src/linux/bpffs.ts";
 import type { LabHost } from "./plane-lab.ts";
 
-const OBJECT = fileURLToPath(new URL("../../../dist/bpf/shim6.bpf.o", import.meta.url));
+export const SHIM_OBJECT = fileURLToPath(new URL("../../../dist/bpf/shim6.bpf.o", import.meta.url));
 
 /** Planes of one test file, which pin their programs on a bpffs of its own. */
 export class EbpfHosts {
@@ -30,14 +30,18 @@ export class EbpfHosts {
     settings: Partial<EbpfOptions> = {},
   ): EbpfDataPlane {
     const options: EbpfOptions = {
-      objectFile: OBJECT,
-      pinDirectory: join(this.#directory, host.name),
+      objectFile: SHIM_OBJECT,
+      pinDirectory: this.pinDirectory(host),
       contexts: 1024,
       trigger,
       warn: (message) => console.log(message),
       ...settings,
     };
     return new EbpfDataPlane(options, systemOf(host, this.#attach));
+  }
+
+  pinDirectory(host: LabHost): string {
+    return join(this.#directory, host.name);
   }
 
   /** Once all planes are closed. */

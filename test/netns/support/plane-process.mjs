@@ -1,18 +1,17 @@
 /**
- * A data plane in a process of its own, so that it can be killed. Its argument is JSON: `tag`,
- * `ulids` and perhaps `mapping`. Needs `npm run build`.
+ * A data plane in a process of its own, so that it can be killed. Its argument is JSON: `plane`
+ * ("nfqueue" or "ebpf"), `options` for it, `tag`, `ulids` and perhaps `mapping`. Needs
+ * `npm run build`.
  */
+import { EbpfDataPlane } from "../../../dist/dataplane/ebpf/plane.js";
 import { NfqueueDataPlane } from "../../../dist/dataplane/nfqueue/plane.js";
 
-const { tag, ulids, mapping } = JSON.parse(process.argv[2]);
+const planes = { nfqueue: NfqueueDataPlane, ebpf: EbpfDataPlane };
+const task = JSON.parse(process.argv[2]);
+const { tag, ulids, mapping } = task;
 const warn = (message) => console.error(message);
-const plane = new NfqueueDataPlane({
-  trigger: { packets: 20, age: undefined },
-  inboundHook: "prerouting",
-  backend: "auto",
-  queue: 14_000,
-  warn,
-});
+const trigger = { packets: 20, age: undefined };
+const plane = new planes[task.plane]({ trigger, warn, ...task.options });
 const ignore = () => undefined;
 try {
   await plane.open({

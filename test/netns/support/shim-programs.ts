@@ -2,7 +2,6 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { KernelHalf } from "../../../src/dataplane/ebpf/kernel.ts";
 import {
   type COUNTERS,
@@ -14,9 +13,8 @@ import {
   type RoutedMapping,
 } from "../../../src/dataplane/ebpf/layout.ts";
 import { mountBpffs } from "../../../src/linux/bpffs.ts";
+import { SHIM_OBJECT } from "./ebpf-host.ts";
 import { LOCAL_LOCATOR, LOCAL_ULID, LOCATORS, OUR_TAG, PEER_TAG, ULIDS } from "./shim-packets.ts";
-
-const SHIM_OBJECT = fileURLToPath(new URL("../../../dist/bpf/shim6.bpf.o", import.meta.url));
 
 const ETHERNET_LENGTH = 14;
 /** Octets of a `struct __sk_buff` up to the mark's end, and where that is. */
@@ -40,32 +38,15 @@ export interface Outcome {
   readonly counted: Partial<Record<(typeof COUNTERS)[number], number>>;
 }
 
-/** A directory on a bpffs of its own. */
-export interface PinPlace {
-  readonly path: string;
-  remove(): void;
-}
-
-function makePinPlace(): PinPlace {
-  const path = mkdtempSync(join(tmpdir(), "l3shim-bpf-"));
-  mountBpffs(path);
-  return {
-    path,
-    remove() {
-      execFileSync("umount", [path]);
-      rmSync(path, { recursive: true });
-    },
-  };
-}
-
 /** The programs of bpf/shim6.bpf.c on packets that never were on a link. */
 export class ShimPrograms {
   readonly kernel: KernelHalf;
-  readonly #place = makePinPlace();
+  readonly #directory = mkdtempSync(join(tmpdir(), "l3shim-bpf-"));
 
   /** With one context, whose pair has no entry yet. */
   constructor() {
-    const pinDirectory = join(this.#place.path, "pins");
+    mountBpffs(this.#directory);
+    const pinDirectory = join(this.#directory, "pins");
     this.kernel = KernelHalf.open({ objectFile: SHIM_OBJECT, pinDirectory, contexts: 64 });
     const { locals, tags, peerTags } = this.kernel;
     for (const local of [LOCAL_ULID, LOCAL_LOCATOR]) locals.update(local, new Uint8Array(4));
@@ -105,6 +86,7 @@ export class ShimPrograms {
 
   close(): void {
     this.kernel.remove();
-    this.#place.remove();
+    execFileSync("umount", [this.#directory]);
+    rmSync(this.#directory, { recursive: true });
   }
 }
