@@ -1128,6 +1128,10 @@ struct tcp_socket {
 	/** The first sequence number that the peer has not acknowledged. */
 	__u32 unacknowledged;
 	__u32 next;
+	/** Segments that it takes for lost. */
+	__u32 lost;
+	/** Retransmission timeouts since its last progress. */
+	__u32 timeouts;
 };
 
 struct {
@@ -1158,6 +1162,8 @@ int tcp_state(struct __sk_buff *skb)
 		query->found = 1;
 		query->unacknowledged = tcp->snd_una;
 		query->next = tcp->snd_nxt;
+		query->lost = tcp->lost_out;
+		query->timeouts = tcp->icsk_retransmits;
 	}
 	bpf_sk_release(socket);
 	return PASS;

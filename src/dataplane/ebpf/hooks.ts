@@ -1,9 +1,12 @@
 import type { AddressPair } from "../../core/output.ts";
+import type { BpfMap } from "../../linux/bpf-map.ts";
+import type { BpfProgram } from "../../linux/bpf-program.ts";
 import { openRingBuffer } from "../../linux/bpf-ring-buffer.ts";
 import type { NetworkChange } from "../../linux/network-table.ts";
 import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts";
 import type { Egress } from "../../linux/route-lookup.ts";
 import type { Shim6Socket } from "../../linux/shim6-socket.ts";
+import type { TcpConnection } from "../../linux/socket-diag.ts";
 import { SystemError } from "../../linux/system-error.ts";
 import type { Address } from "../../wire/address.ts";
 import { ACQUAINTED_AFTER, DataPlaneError, type TriggerPolicy } from "../dataplane.ts";
@@ -12,8 +15,9 @@ import { Attachments } from "./attachments.ts";
 import { ContextMaps } from "./context-maps.ts";
 import { Ending } from "./ending.ts";
 import { KernelHalf, type KernelOptions } from "./kernel.ts";
+import { decodeTcpQuery, encodeTcpQuery, TCP_QUERY_LENGTH, type TcpState } from "./layout.ts";
 import type { EbpfSystem } from "./system.ts";
-import { type NudgeSystem, nudges } from "./tcp-nudge.ts";
+import { TcpNudge } from "./tcp-nudge.ts";
 import { openUlidDevice, removeUlidDevice, type UlidDevice } from "./ulid-device.ts";
 
 export interface HookSettings extends KernelOptions {
@@ -94,10 +98,9 @@ export class Hooks {
     this.#parts.routes.clear(ulids);
   }
 
-  /** What has the TCP connections of the pair send again at once. @throws SystemError */
-  nudges(ulids: AddressPair, mtu: number | undefined): Uint8Array[] {
-    const query = { map: this.kernel.tcpQuery, program: this.kernel.program("tcp_state") };
-    return nudges(ulids, mtu, query, this.#parts.nudging);
+  /** See {@link TcpNudge.nudge}. */
+  nudgeTcp(...nudge: Parameters<TcpNudge["nudge"]>): void {
+    this.#parts.tcpNudge.nudge(...nudge);
   }
 
   /** Gives everything back. */
@@ -112,7 +115,7 @@ export class Hooks {
 }
 
 interface HookParts {
-  readonly nudging: NudgeSystem;
+  readonly tcpNudge: TcpNudge;
   readonly ending: Ending;
   readonly kernel: KernelHalf;
   readonly shim6: Shim6Socket;
@@ -145,11 +148,31 @@ function openParts(
   routes.takeOver([...new ContextMaps(kernel).read().values()].map(({ ulids }) => ulids));
   ending.closing(openRingBuffer(kernel.events, handlers.event, handlers.failed));
   const diagnostics = ending.closing(system.openDiagnostics());
-  const nudging: NudgeSystem = {
+  const query = { map: kernel.tcpQuery, program: kernel.program("tcp_state") };
+  const tcpNudge = new TcpNudge({
     tcpConnections: (local, peer) => diagnostics.tcpConnections(local, peer),
-    runProgram: system.runProgram,
-  };
-  return { nudging, ending, kernel, shim6, icmp6, device, routes, attachments };
+    tcpState: (...of) => readTcpState(...of, query, system),
+    sendToSelf: (self, bytes) => icmp6.send({ source: self, destination: self, bytes }),
+    warn: handlers.warn,
+  });
+  ending.closing(tcpNudge);
+  return { tcpNudge, ending, kernel, shim6, icmp6, device, routes, attachments };
+}
+
+const ONLY_ENTRY = new Uint8Array(4);
+
+/** Has the program look the socket up. @throws SystemError */
+function readTcpState(
+  ulids: AddressPair,
+  connection: TcpConnection,
+  { map, program }: { readonly map: BpfMap; readonly program: BpfProgram },
+  system: Pick<EbpfSystem, "runProgram">,
+): TcpState | undefined {
+  map.update(ONLY_ENTRY, encodeTcpQuery(ulids, connection));
+  system.runProgram(program);
+  const answer = new Uint8Array(TCP_QUERY_LENGTH);
+  map.lookup(ONLY_ENTRY, answer);
+  return decodeTcpQuery(answer);
 }
 
 function openDevice(system: EbpfSystem, ending: Ending): UlidDevice {

@@ -18,7 +18,7 @@ import type { ContextTag } from "../../wire/tag.ts";
  */
 
 /** A daemon takes over only maps of its own version. */
-export const LAYOUT_VERSION = 2;
+export const LAYOUT_VERSION = 3;
 
 /** A pair whose packets without a tag are no context's: only forks have it. */
 export const NO_SLOT = 0xffff_ffff;
@@ -37,7 +37,7 @@ const FORK_LENGTH = 4 + SELECTOR_LENGTH + MAPPING_LENGTH;
 const TAGGED_LENGTH = 8 + PAIR_LENGTH;
 export const SETTINGS_LENGTH = 24;
 const EVENT_LENGTH = 64;
-export const TCP_QUERY_LENGTH = 48;
+export const TCP_QUERY_LENGTH = 56;
 
 export const NANOSECONDS_PER_MILLISECOND = 1e6;
 
@@ -271,13 +271,23 @@ export function encodeTcpQuery(ulids: AddressPair, connection: TcpConnection): U
   return bytes;
 }
 
-/** The first sequence number without acknowledgement; `undefined` when nothing is on its way. */
-export function decodeTcpQuery(bytes: Uint8Array): number | undefined {
+/** A TCP socket that waits for an acknowledgement. */
+export interface TcpState {
+  /** The first sequence number without one, and the next that it will use. */
+  readonly unacknowledged: number;
+  readonly next: number;
+  /** Segments that it takes for lost. */
+  readonly lost: number;
+  /** Retransmission timeouts since its last progress. */
+  readonly timeouts: number;
+}
+
+/** `undefined` when there is no such socket or nothing is on its way. */
+export function decodeTcpQuery(bytes: Uint8Array): TcpState | undefined {
   const view = viewOf(bytes);
-  const found = view.getUint32(PAIR_LENGTH + 4, true) === 1;
-  const unacknowledged = view.getUint32(PAIR_LENGTH + 8, true);
-  const next = view.getUint32(PAIR_LENGTH + 12, true);
-  return found && unacknowledged !== next ? unacknowledged : undefined;
+  const field = (index: number): number => view.getUint32(PAIR_LENGTH + 4 + 4 * index, true);
+  const state = { unacknowledged: field(1), next: field(2), lost: field(3), timeouts: field(4) };
+  return field(0) === 1 && state.unacknowledged !== state.next ? state : undefined;
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

@@ -280,13 +280,11 @@ export class EbpfDataPlane implements DataPlane {
 
   /** TCP need not wait for a retransmission timer that has backed off while the old pair was dead. */
   #nudgeTcp({ ulids, active }: PlaneContext, hooks: Hooks): void {
-    const mtu = active?.way && Math.max(MINIMUM_MTU, active.way.mtu - PAYLOAD_HEADER_LENGTH);
-    const { local } = ulids;
-    this.#tolerate(() => {
-      for (const bytes of hooks.nudges(ulids, mtu)) {
-        hooks.sendIcmp({ source: local, destination: local, bytes });
-      }
-    });
+    const way = active === undefined ? this.#findWay(ulids) : active.way;
+    // Without the mapping it is what packets had while there was one.
+    const mtu = Math.max(MINIMUM_MTU, (way?.mtu ?? MINIMUM_MTU) - PAYLOAD_HEADER_LENGTH);
+    const isSmaller = active !== undefined && way !== undefined;
+    this.#tolerate(() => hooks.nudgeTcp(ulids, { mtu, isSmaller }));
   }
 
   /** Next hops and MTUs of mapped pairs may have changed. */

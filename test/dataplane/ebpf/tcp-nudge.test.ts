@@ -1,80 +1,135 @@
-import { expect, test } from "vitest";
-import { encodeTcpQuery } from "../../../src/dataplane/ebpf/layout.ts";
-import { nudges } from "../../../src/dataplane/ebpf/tcp-nudge.ts";
-import { BACKOFF_STEPS } from "../../../src/dataplane/tcp-hints.ts";
-import type { BpfMap } from "../../../src/linux/bpf-map.ts";
-import type { BpfProgram } from "../../../src/linux/bpf-program.ts";
-import type { TcpConnection } from "../../../src/linux/socket-diag.ts";
-import { addressToBytes } from "../../../src/wire/address.ts";
-import { icmpChecksum, parseIcmpError } from "../../../src/wire/icmp6.ts";
-import { ULIDS } from "./support/contexts.ts";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { TcpState } from "../../../src/dataplane/ebpf/layout.ts";
+import { TcpNudge } from "../../../src/dataplane/ebpf/tcp-nudge.ts";
+import { literal } from "../../../src/lab/topology.ts";
+import { ICMP_DESTINATION_UNREACHABLE, ICMP_PACKET_TOO_BIG } from "../../../src/wire/icmp6.ts";
 
-const PROGRAM = {} as unknown as BpfProgram;
-const LOCAL = addressToBytes(ULIDS.local);
+const ULIDS = { local: literal("2001:db8:1:a::1"), peer: literal("2001:db8:1:b::1") };
+const CONNECTION = { localPort: 40_000, peerPort: 5001 };
+const MAPPED = { mtu: 1492, isSmaller: true };
+/** Half a second and a little more: nothing is looked at after that. */
+const LONG = 1_000;
 
-/** The kernel, in which some connections wait from a sequence number to another one. */
-function nudgesOf(waiting: [TcpConnection, unacknowledged: number, next: number][], mtu?: number) {
-  let query = new Uint8Array(0);
-  const map = {
-    update: (_key: Uint8Array, value: Uint8Array) => {
-      query = value.slice();
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A socket, what is sent to its host, and how often it was asked for. */
+function setUp(state: TcpState | undefined) {
+  const socket = { state, looks: 0 };
+  const sent: { type: number; mtu: number; sequence: number }[] = [];
+  const nudge = new TcpNudge({
+    tcpConnections: () => [CONNECTION],
+    tcpState: () => {
+      socket.looks += 1;
+      return socket.state;
     },
-    lookup: (_key: Uint8Array, value: Uint8Array) => {
-      value.set(query);
-      return true;
+    sendToSelf: (_, bytes) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      sent.push({ type: view.getUint8(0), mtu: view.getUint32(4), sequence: view.getUint32(52) });
     },
-  } as unknown as BpfMap;
-  const runProgram = (program: BpfProgram): void => {
-    expect(program).toBe(PROGRAM);
-    for (const [connection, unacknowledged, next] of waiting) {
-      const own = encodeTcpQuery(ULIDS, connection).subarray(0, 36);
-      if (Buffer.compare(own, query.subarray(0, 36)) !== 0) continue;
-      const view = new DataView(query.buffer);
-      for (const [i, value] of [1, unacknowledged, next].entries()) {
-        view.setUint32(36 + 4 * i, value, true);
-      }
-    }
+    warn: (message) => expect.unreachable(message),
+  });
+  const nudgeNow = (path = MAPPED) => {
+    nudge.nudge(ULIDS, path);
+    vi.advanceTimersByTime(5);
   };
-  const tcpConnections = (): TcpConnection[] => waiting.map(([connection]) => connection);
-  return nudges(ULIDS, mtu, { map, program: PROGRAM }, { tcpConnections, runProgram });
+  const tooBig = () => sent.filter(({ type }) => type === ICMP_PACKET_TOO_BIG);
+  return { socket, sent, nudge, nudgeNow, tooBig };
 }
 
-function read(message: Uint8Array) {
-  const error = parseIcmpError(message);
-  if (!error.ok) throw new Error(error.error);
-  const { type, parameter, packetInError } = error.value;
-  const view = new DataView(packetInError.slice().buffer);
-  const ports = [view.getUint16(40), view.getUint16(42)];
-  return { type, parameter, ports, sequence: view.getUint32(44) };
+function stateOf(change: Partial<TcpState>): TcpState {
+  return { unacknowledged: 1_000, next: 9_000, lost: 6, timeouts: 2, ...change };
 }
 
-const FIRST = { localPort: 1000, peerPort: 80 };
-const SECOND = { localPort: 1001, peerPort: 80 };
-
-test("each connection that waits is told its own sequence number: the MTU once, then the hints", () => {
-  const messages = nudgesOf(
-    [
-      [FIRST, 0xffff_fff0, 5],
-      [SECOND, 7, 9],
-    ],
-    1492,
-  );
-  const told = messages.map(read);
-  expect(told).toHaveLength(2 * (1 + BACKOFF_STEPS));
-  const tooBig = { type: 2, parameter: 1492, ports: [1000, 80], sequence: 0xffff_fff0 };
-  expect(told[0]).toEqual(tooBig);
-  const hint = { type: 1, parameter: 0, ports: [1001, 80], sequence: 7 };
-  expect(told.slice(-BACKOFF_STEPS)).toEqual(Array.from({ length: BACKOFF_STEPS }, () => hint));
-  expect(messages.map((message) => icmpChecksum(LOCAL, LOCAL, message))).toEqual(told.map(() => 0));
+test("a Packet Too Big and six Destination Unreachable quote what the socket waits for", () => {
+  const { sent, nudgeNow } = setUp(stateOf({}));
+  nudgeNow();
+  const hint = { type: ICMP_DESTINATION_UNREACHABLE, mtu: 0, sequence: 1_000 };
+  const hints = Array.from({ length: 6 }, () => hint);
+  expect(sent).toEqual([{ type: ICMP_PACKET_TOO_BIG, mtu: 1492, sequence: 1_000 }, ...hints]);
 });
 
-test("without a new MTU there are hints alone", () => {
-  expect(nudgesOf([[FIRST, 1, 2]]).map((message) => read(message).type)).toEqual(
-    Array.from({ length: BACKOFF_STEPS }, () => 1),
-  );
+test("a socket with nothing on its way is left alone", () => {
+  const { sent, nudgeNow } = setUp(undefined);
+  nudgeNow();
+  expect(sent).toEqual([]);
 });
 
-test("a connection that waits for nothing, or has gone, is told nothing", () => {
-  expect(nudgesOf([[FIRST, 3, 3]], 1492)).toEqual([]);
-  expect(nudgesOf([], 1492)).toEqual([]);
+test("back on the null mapping there is no Packet Too Big at first", () => {
+  const { nudgeNow, tooBig } = setUp(stateOf({}));
+  nudgeNow({ mtu: 1492, isSmaller: false });
+  expect(tooBig()).toEqual([]);
+});
+
+test("a socket that takes its timeout for spurious and waits is told of 8 octets less, once", () => {
+  const { socket, nudgeNow, tooBig } = setUp(stateOf({}));
+  nudgeNow();
+  vi.advanceTimersByTime(2);
+  expect(tooBig()).toHaveLength(1);
+  socket.state = stateOf({ unacknowledged: 4_000, lost: 0, timeouts: 0 });
+  vi.advanceTimersByTime(LONG);
+  const second = { type: ICMP_PACKET_TOO_BIG, mtu: 1484, sequence: 4_000 };
+  expect(tooBig().slice(1)).toEqual([second]);
+});
+
+test.each([
+  ["that recovers", stateOf({ unacknowledged: 2_000 })],
+  ["that has had all acknowledged", stateOf({ unacknowledged: 9_000, next: 9_900, lost: 0 })],
+  ["that is gone", undefined],
+])("a socket %s is told nothing more", (_, state) => {
+  const { socket, nudgeNow, tooBig } = setUp(stateOf({}));
+  nudgeNow();
+  socket.state = state;
+  vi.advanceTimersByTime(LONG);
+  expect(tooBig()).toHaveLength(1);
+});
+
+test("sequence numbers go round", () => {
+  const { socket, nudgeNow, tooBig } = setUp(stateOf({ unacknowledged: 0xffff_ff00, next: 0x100 }));
+  nudgeNow();
+  socket.state = stateOf({ unacknowledged: 0xffff_fff0, next: 0x100, lost: 0 });
+  vi.advanceTimersByTime(LONG);
+  expect(tooBig()).toHaveLength(2);
+});
+
+test("a socket without progress is nudged twice more, 30 and 250 ms later", () => {
+  const { nudgeNow, tooBig } = setUp(stateOf({}));
+  nudgeNow();
+  const told = [30, 1, 223, 1].map((wait) => {
+    vi.advanceTimersByTime(wait);
+    return tooBig().at(-1)?.mtu;
+  });
+  expect(told).toEqual([1492, 1484, 1484, 1476]);
+});
+
+test("a socket without progress is looked at for half a second", () => {
+  const { socket, nudgeNow } = setUp(stateOf({}));
+  nudgeNow();
+  vi.advanceTimersByTime(LONG);
+  const { looks } = socket;
+  vi.advanceTimersByTime(LONG);
+  expect({ looks, later: socket.looks }).toEqual({ looks: 10, later: 10 });
+});
+
+test.each([
+  ["without a timeout", { timeouts: 0 }, MAPPED],
+  ["whose packets cannot be smaller", {}, { mtu: 1280, isSmaller: true }],
+])("a socket %s gets no second Packet Too Big", (_, change, path) => {
+  const { socket, nudgeNow, tooBig } = setUp(stateOf(change));
+  nudgeNow(path);
+  socket.state = stateOf({ unacknowledged: 4_000, lost: 0 });
+  vi.advanceTimersByTime(LONG);
+  expect(tooBig()).toHaveLength(1);
+});
+
+test("nothing is looked at after the end", () => {
+  const { socket, nudge, nudgeNow } = setUp(stateOf({}));
+  nudgeNow();
+  nudge.close();
+  vi.advanceTimersByTime(LONG);
+  expect(socket.looks).toBe(1);
 });
