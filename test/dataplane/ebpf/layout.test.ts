@@ -176,15 +176,16 @@ describe("the query for a TCP socket", () => {
   });
 
   test.each([
-    { found: 1, unacknowledged: 7, next: 9, sequence: 7 },
-    { found: 1, unacknowledged: 9, next: 9, sequence: undefined },
-    { found: 0, unacknowledged: 7, next: 9, sequence: undefined },
-  ])("$found $unacknowledged $next: $sequence", ({ found, unacknowledged, next, sequence }) => {
+    { found: 1, unacknowledged: 7, next: 9, waits: true },
+    { found: 1, unacknowledged: 9, next: 9, waits: false },
+    { found: 0, unacknowledged: 7, next: 9, waits: false },
+  ])("$found $unacknowledged $next: $waits", ({ found, unacknowledged, next, waits }) => {
     const octets = new Uint8Array(TCP_QUERY_LENGTH);
     const view = viewOf(octets);
-    for (const [i, value] of [found, unacknowledged, next].entries()) {
+    for (const [i, value] of [found, unacknowledged, next, 3, 2].entries()) {
       view.setUint32(36 + 4 * i, value, true);
     }
-    expect(decodeTcpQuery(octets)).toBe(sequence);
+    const state = { unacknowledged, next, lost: 3, timeouts: 2 };
+    expect(decodeTcpQuery(octets)).toEqual(waits ? state : undefined);
   });
 });
