@@ -20,6 +20,7 @@ const LONGEST = [
  * a second.
  */
 const ALONE = [
+  "test/netns/e2e-attacks.test.ts",
   "test/netns/e2e-failover.test.ts",
   "test/netns/e2e-flood.test.ts",
   "test/netns/lab-flows.test.ts",
