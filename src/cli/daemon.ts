@@ -19,11 +19,13 @@ export function registerDaemon(program: Command): void {
     )
     .option("--read-any-file", "keep CAP_DAC_READ_SEARCH: l3shim is in a private directory", false)
     .option("--flush", "take everything of l3shim away from this host, and end", false)
+    .option("--check-config", "read the configuration, say what is wrong with it, and end", false)
     .option("--json", "log as JSON even on a terminal", false)
     .action(async (options: DaemonCommandOptions) => {
       // Loaded only here: the other commands need no FFI.
-      const { runDaemon, runFlush } = await import("../daemon/main.ts");
-      process.exitCode = await (options.flush ? runFlush : runDaemon)({
+      const { checkConfig, runDaemon, runFlush } = await import("../daemon/main.ts");
+      const runOrFlush = options.flush ? runFlush : runDaemon;
+      process.exitCode = await (options.checkConfig ? checkConfig : runOrFlush)({
         configFile: options.config,
         socket: options.socket,
         stateDir: options.stateDir,
@@ -42,5 +44,6 @@ interface DaemonCommandOptions {
   readonly user?: string;
   readonly readAnyFile: boolean;
   readonly flush: boolean;
+  readonly checkConfig: boolean;
   readonly json: boolean;
 }

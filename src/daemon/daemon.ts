@@ -27,6 +27,7 @@ import { contextStatus, countContexts, hostLocators, uplinkStatus } from "./cont
 import { ControlServer } from "./control/server.ts";
 import type { ControlService } from "./control/service.ts";
 import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
+import type { Hooks } from "./hooks.ts";
 import { Host, type HostSystem } from "./host/host.ts";
 import { uplinkWarnings } from "./host/uplinks.ts";
 import { proofWarnings } from "./identity/proof.ts";
@@ -44,6 +45,8 @@ export interface DaemonParts {
   /** Who may change something by the control socket. */
   readonly authority: Authority;
   readonly log: Logger;
+  /** Programs that are told of events. */
+  readonly hooks?: Hooks;
   /** Called once when the daemon cannot go on; whoever started it must stop it. */
   failed(error: Error): void;
 }
@@ -73,6 +76,7 @@ export class Daemon implements ControlService {
       failed: (error) => parts.failed(error),
     });
     this.#server = new ControlServer(this, parts.authority);
+    if (parts.hooks !== undefined) this.events.subscribe(parts.hooks);
     this.#keeper = new ContextKeeper({
       files: parts.contextFiles,
       endpoint,
@@ -153,7 +157,7 @@ export class Daemon implements ControlService {
       counters: {
         endpoint: endpoint.counters,
         dataplane: plane.counters,
-        daemon: this.#counters,
+        daemon: { ...this.#counters, ...this.#parts.hooks?.counters },
       },
     };
   }

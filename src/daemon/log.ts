@@ -1,11 +1,16 @@
-import { type Logger, pino } from "pino";
+import { fstatSync } from "node:fs";
+import { type DestinationStream, type Logger, pino } from "pino";
 import type { MonitorEvent } from "./api.ts";
 import type { DaemonConfig } from "./config/config.ts";
 
 export type { Logger };
 
+/** Where the log goes: a program that reads JSON, a person, or the journal. */
+export type LogFormat = "json" | "terminal" | "journal" | "journal-json";
+
 /**
- * The daemon's log on standard error: JSON for programs, one line of text for a terminal.
+ * The daemon's log on standard error: JSON for programs, one line of text for a terminal or
+ * systemd's journal.
  *
  * A level is an audience. error: the operator, now (the daemon stops, or lost something).
  * warn: the operator, some time (something needs a look, the shim goes on). info: who wonders
@@ -14,8 +19,28 @@ export type { Logger };
  */
 export function createLog(level: DaemonConfig["logLevel"], json: boolean): Logger {
   const options = { level, base: null, timestamp: isoTimestamp };
-  const text = process.stderr.isTTY && !json;
-  return pino(options, text ? { write: writeText } : pino.destination({ dest: 2, sync: true }));
+  const standardError = pino.destination({ dest: STANDARD_ERROR, sync: true });
+  return pino(options, formatted(standardError, logFormat(json)));
+}
+
+function logFormat(json: boolean): LogFormat {
+  if (isJournal(process.env.JOURNAL_STREAM)) return json ? "journal-json" : "journal";
+  return process.stderr.isTTY && !json ? "terminal" : "json";
+}
+
+/** @param stream device and inode of what leads to the journal (systemd.exec(5)) */
+function isJournal(stream: string | undefined): boolean {
+  if (stream === undefined) return false;
+  const { dev, ino } = fstatSync(STANDARD_ERROR);
+  return stream === `${dev}:${ino}`;
+}
+
+/** Gets JSON lines, and passes them on as `format` says. */
+export function formatted(
+  destination: Pick<DestinationStream, "write">,
+  format: LogFormat,
+): DestinationStream {
+  return { write: (line) => destination.write(FORMATS[format](line)) };
 }
 
 /** Peers without Shim6 are the rule, so that a failure to establish interests few. */
@@ -29,17 +54,49 @@ function isoTimestamp(): string {
   return `,"time":"${new Date().toISOString()}"`;
 }
 
-function writeText(line: string): void {
-  process.stderr.write(`${formatLogLine(line)}\n`);
+const STANDARD_ERROR = 2;
+
+const FORMATS: Readonly<Record<LogFormat, (line: string) => string>> = {
+  json: (line) => line,
+  terminal: (line) => `${formatLogLine(line)}\n`,
+  journal: (line) => ranked(line, formatMessage(JSON.parse(line) as LogLine)),
+  "journal-json": (line) => ranked(line, line),
+};
+
+interface LogLine extends Record<string, unknown> {
+  readonly level?: unknown;
+  readonly time?: unknown;
+  readonly msg?: unknown;
 }
+
+/** What stands before each line says how the journal is to rank it (sd-daemon(3)). */
+function ranked(line: string, text: string): string {
+  const { level } = JSON.parse(line) as LogLine;
+  const prefix = `<${PRIORITIES[pino.levels.labels[Number(level)] ?? "info"]}>`;
+  return `${prefix}${text.trimEnd().replaceAll("\n", `\n${prefix}`)}\n`;
+}
+
+const PRIORITIES: Readonly<Record<string, number>> = {
+  fatal: 2,
+  error: 3,
+  warn: 4,
+  info: 6,
+  debug: 7,
+  trace: 7,
+};
 
 /** A JSON log line as text: "12:00:01.123 warn  message key=value". */
 export function formatLogLine(line: string): string {
-  const { level, time, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
-  const clock = String(time).slice(11, 23);
-  const name = (pino.levels.labels[Number(level)] ?? "").padEnd(5);
+  const parsed = JSON.parse(line) as LogLine;
+  const clock = String(parsed.time).slice(11, 23);
+  const name = (pino.levels.labels[Number(parsed.level)] ?? "").padEnd(5);
+  return `${clock} ${name} ${formatMessage(parsed)}`;
+}
+
+/** Without time and level, which the journal has itself. */
+function formatMessage({ level: _level, time: _time, msg, ...fields }: LogLine): string {
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${formatValue(value)}`);
-  return [clock, name, msg, ...rest].join(" ").trimEnd();
+  return [msg, ...rest].join(" ").trimEnd();
 }
 
 function formatValue(value: unknown): string {

@@ -13,13 +13,25 @@ import { Daemon } from "./daemon.ts";
 import { createDataPlane, planeFlushes, planePrivileges } from "./data-plane.ts";
 import { describeFailure, EndOfRun } from "./end-of-run.ts";
 import { flush } from "./flush.ts";
+import { Hooks } from "./hooks.ts";
 import type { HostSystem } from "./host/host.ts";
 import { KernelEntries, KernelMonitor } from "./host/kernel.ts";
 import { UlidFile } from "./host/ulid-file.ts";
 import type { IdentitySystem } from "./identity/address-sets.ts";
 import { IdentityFiles } from "./identity/identity-files.ts";
 import { createLog, type Logger } from "./log.ts";
-import { type ConfinementOptions, confineProcess, PrivilegeError } from "./privileges.ts";
+import {
+  type ConfinementOptions,
+  confineProcess,
+  executeAnew,
+  PrivilegeError,
+} from "./privileges.ts";
+import {
+  describeStatus,
+  type ManagerSettings,
+  managerSettings,
+  Supervision,
+} from "./supervision.ts";
 
 export interface DaemonOptions extends ConfinementOptions {
   readonly jsonLog: boolean;
@@ -38,13 +50,27 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   if (config === undefined) return 1;
   const log = createLog(config.logLevel, options.jsonLog);
   const end = new EndOfRun(log);
+  const settings = managerSettings(process.env, process.pid);
   try {
-    await runUntil(end, buildDaemon(config, options, log, end), options.socket);
+    const clock = systemClock(monotonicNow);
+    const daemon = buildDaemon(config, options, { log, clock, end });
+    const supervision = settings && superviseDaemon(daemon, { settings, clock, log });
+    await runUntil(end, daemon, options.socket, supervision);
+    // The service manager waits for this very process: so that is the successor, too.
+    if (end.handsOver && supervision !== undefined) executeAnew();
   } catch (error) {
     end.fail(error);
   }
   log.info("stopped");
   return end.status;
+}
+
+/**
+ * Reads the configuration and says what is wrong with it.
+ * @returns the exit status: 0 when a daemon would start with it
+ */
+export function checkConfig({ configFile }: Pick<DaemonOptions, "configFile">): number {
+  return explained(() => loadConfig(configFile)) === undefined ? 1 : 0;
 }
 
 /**
@@ -70,10 +96,17 @@ export async function runFlush(options: DaemonOptions): Promise<number> {
 
 /** `undefined` after a failure that has been reported. */
 function begin(options: DaemonOptions): DaemonConfig | undefined {
-  try {
+  return explained(() => {
     const config = loadConfig(options.configFile);
     confineProcess(options, planePrivileges(config));
     return config;
+  });
+}
+
+/** `undefined` after a failure that has been reported. */
+function explained<Value>(action: () => Value): Value | undefined {
+  try {
+    return action();
   } catch (error) {
     if (!EXPLAINED.some((type) => error instanceof type)) throw error;
     process.stderr.write(`${(error as Error).message}\n`);
@@ -81,23 +114,45 @@ function begin(options: DaemonOptions): DaemonConfig | undefined {
   }
 }
 
-async function runUntil(end: EndOfRun, daemon: Daemon, socket: string): Promise<void> {
+async function runUntil(
+  end: EndOfRun,
+  daemon: Daemon,
+  socket: string,
+  supervision: Supervision | undefined,
+): Promise<void> {
   try {
     await daemon.start(socket);
+    supervision?.ready();
     await end.reached;
   } finally {
-    await (end.handsOver ? daemon.release() : daemon.stop());
+    if (end.handsOver) {
+      supervision?.handingOver();
+      await daemon.release();
+    } else {
+      supervision?.stopping();
+      await daemon.stop();
+    }
   }
+}
+
+function superviseDaemon(
+  daemon: Daemon,
+  { settings, clock, log }: { settings: ManagerSettings; clock: Clock; log: Logger },
+): Supervision {
+  return new Supervision({
+    settings,
+    clock,
+    describe: () => describeStatus(daemon.status()),
+    warn: (error) => log.warn(error.message),
+  });
 }
 
 function buildDaemon(
   config: DaemonConfig,
   options: DaemonOptions,
-  log: Logger,
-  end: EndOfRun,
+  { log, clock, end }: { log: Logger; clock: Clock; end: EndOfRun },
 ): Daemon {
   const plane = createDataPlane(config, log);
-  const clock = systemClock(monotonicNow);
   return new Daemon({
     config,
     version: options.version,
@@ -113,6 +168,7 @@ function buildDaemon(
     system: linuxHost(options.stateDir, clock),
     contextFiles: new ContextFiles(options.stateDir),
     log,
+    hooks: new Hooks({ directory: config.hookDirectory, log, isRoot: process.getuid?.() === 0 }),
     failed: (error) => end.fail(error),
   });
 }

@@ -87,11 +87,13 @@ export function confineProcess(options: ConfinementOptions, plane: PlanePrivileg
   keepOnly(kept, () => become(account, privileges));
   requireAccess(options);
   process.env[CONFINED] = "1";
-  replaceProcess(process.execPath, [
-    process.execPath,
-    ...process.execArgv,
-    ...process.argv.slice(1),
-  ]);
+  executeAnew();
+}
+
+/** Executes the same command line in place of this process. @throws SystemError */
+export function executeAnew(): never {
+  const { argv, execArgv, execPath } = process;
+  replaceProcess(execPath, [execPath, ...execArgv, ...argv.slice(1)]);
 }
 
 /** Whether these are `kept` and no others, for good, and children get them. */

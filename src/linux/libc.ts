@@ -18,6 +18,7 @@ const libc = koffi.load(null);
 const calls = {
   socket: libc.func("int socket(int family, int type, int protocol)"),
   bind: libc.func("int bind(int fd, const void *address, uint32_t length)"),
+  connect: libc.func("int connect(int fd, const void *address, uint32_t length)"),
   setsockopt: libc.func("int setsockopt(int fd, int level, int name, const void *v, uint32_t n)"),
   send: libc.func("long send(int fd, const void *data, size_t length, int flags)"),
   recv: libc.func("long recv(int fd, void *data, size_t length, int flags)"),
@@ -40,8 +41,10 @@ const calls = {
   vsnprintf: libc.func("int vsnprintf(void *text, size_t size, void *format, void *arguments)"),
 };
 
+export const AF_UNIX = 1;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
+export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOL_SOCKET = 1;
 const MSG_TRUNC = 0x20;
@@ -95,6 +98,11 @@ export function bindSocket(fd: number, address: Uint8Array, purpose: string): vo
   if (calls.bind(fd, address, address.length) < 0) {
     throw new SystemError(purpose, "bind", koffi.errno());
   }
+}
+
+/** Connects a datagram socket to a socket address in the kernel's layout. */
+export function connectSocket(fd: number, address: Uint8Array, purpose: string): void {
+  if (calls.connect(fd, address, address.length) < 0) throw lastError(purpose, "connect");
 }
 
 /** Sets an option to a 32-bit number, or to octets in the kernel's layout. */

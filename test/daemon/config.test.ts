@@ -36,6 +36,7 @@ test("an empty file gives safe defaults", () => {
     hostIdentity: { addresses: true, sec: 1, keyBits: 2048, prefixes: [] },
     deliverAllIcmp: false,
     controlReaders: "group",
+    hookDirectory: "/etc/l3shim/hooks.d",
     logLevel: "info",
   });
 });
@@ -56,6 +57,7 @@ test("every key reaches the configuration", () => {
      nfqueue.queue = 7
      locators.temporary = true
      control.readers = "everyone"
+     hooks.directory = "/srv/hooks"
      log.level = "debug"
      identity = { addresses = false, sec = 2, key-bits = 3072, prefixes = ["2001:DB8:3:0::/64"] }
      [[uplink]]
@@ -104,6 +106,7 @@ test("every key reaches the configuration", () => {
     hostIdentity: { addresses: false, sec: 2, keyBits: 3072, prefixes: ["2001:db8:3::"] },
     deliverAllIcmp: true,
     controlReaders: "everyone",
+    hookDirectory: "/srv/hooks",
     logLevel: "debug",
   });
 });

@@ -34,6 +34,8 @@ export interface DaemonConfig {
   readonly deliverAllIcmp: boolean;
   /** Who may open the control socket. */
   readonly controlReaders: Readers;
+  /** Of programs that are told of events. */
+  readonly hookDirectory: string;
   readonly logLevel: "error" | "warn" | "info" | "debug" | "trace";
 }
 
@@ -199,6 +201,7 @@ function fromFile(file: ConfigFile): DaemonConfig {
     },
     deliverAllIcmp: file["icmp-errors"] === "all",
     controlReaders: file.control.readers,
+    hookDirectory: file.hooks.directory,
     logLevel: file.log.level,
   };
 }

@@ -88,6 +88,7 @@ export const CONFIG_SCHEMA = table({
     {},
   ),
   uplink: v.optional(v.array(uplink, "must be written as [[uplink]]"), []),
+  hooks: v.optional(table({ directory: v.optional(absolutePath, "/etc/l3shim/hooks.d") }), {}),
   log: v.optional(
     table({
       level: v.optional(choice(["error", "warn", "info", "debug", "trace"]), "info"),
