@@ -66,7 +66,13 @@ export function formatState(state: string, { transient }: { readonly transient: 
   return transient ? `${state}, transient` : state;
 }
 
+const SEVERITIES: Readonly<Record<Warning["severity"], string>> = {
+  error: "Error",
+  warning: "Warning",
+  info: "Note",
+};
+
 /** One a line. */
 export function formatWarnings(warnings: readonly Warning[]): string {
-  return warnings.map(({ text }) => `Warning: ${text}`).join("\n");
+  return warnings.map(({ severity, text }) => `${SEVERITIES[severity]}: ${text}`).join("\n");
 }

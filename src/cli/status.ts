@@ -40,13 +40,18 @@ function formatCounts({ contexts }: StatusReply): string {
   return `${contexts.total} (${counts.map(([state, n]) => `${n} ${state}`).join(", ")})`;
 }
 
+function formatUplinkState({ operational, problem, role }: UplinkStatus): string {
+  const state = operational ? "up" : (problem ?? "down");
+  return role === "ordinary" ? state : `${state}, ${role}`;
+}
+
 function formatUplinks(uplinks: readonly UplinkStatus[]): string {
   if (uplinks.length === 0) return "No uplinks: no interface has an IPv6 default route.";
   return formatTable(
     ["UPLINK", "STATE", "GATEWAY", "PREF", "LOCATORS"],
     uplinks.map((uplink) => [
       uplink.interface,
-      uplink.operational ? "up" : (uplink.problem ?? "down"),
+      formatUplinkState(uplink),
       uplink.gateway ?? "-",
       uplink.preference,
       uplink.locators.join(" ") || "-",

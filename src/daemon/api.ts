@@ -43,6 +43,9 @@ export interface DoneReply extends Reply {
 export interface Warning {
   /** A stable word to match on, such as "one-uplink". */
   readonly code: string;
+  /** "error": sessions are lost or unprotected; "warning": they may be; "info": as it was chosen. */
+  readonly severity: "info" | "warning" | "error";
+  /** What is the matter, and what to do. */
   readonly text: string;
 }
 
@@ -77,6 +80,7 @@ export interface UplinkStatus {
   /** Why it is not operational. */
   readonly problem: string | null;
   readonly gateway: string | null;
+  readonly role: "ordinary" | "backup" | "metered";
   readonly preference: number;
   readonly weight: number;
   readonly transient: boolean;

@@ -29,7 +29,6 @@ import type { ControlService } from "./control/service.ts";
 import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
 import type { Hooks } from "./hooks.ts";
 import { Host, type HostSystem } from "./host/host.ts";
-import { uplinkWarnings } from "./host/uplinks.ts";
 import { proofWarnings } from "./identity/proof.ts";
 import { type Logger, logContextEvent } from "./log.ts";
 
@@ -73,6 +72,7 @@ export class Daemon implements ControlService {
       locatorsChanged: (locators) => this.#handleLocators(locators),
       addressesChosen: (addresses) => log.info({ addresses }, "own addresses"),
       warning: (error) => this.#warn(error),
+      repairPlane: () => plane.repair(),
       failed: (error) => parts.failed(error),
     });
     this.#server = new ControlServer(this, parts.authority);
@@ -152,12 +152,16 @@ export class Daemon implements ControlService {
       warnings: [
         ...configWarnings({ ...config, sendTimeout }),
         ...proofWarnings(config.security, this.#host.locators),
-        ...uplinkWarnings(uplinks),
+        ...this.#host.warnings(),
       ],
       counters: {
         endpoint: endpoint.counters,
         dataplane: plane.counters,
-        daemon: { ...this.#counters, ...this.#parts.hooks?.counters },
+        daemon: {
+          ...this.#counters,
+          repaired: this.#host.repaired,
+          ...this.#parts.hooks?.counters,
+        },
       },
     };
   }

@@ -44,6 +44,7 @@ function flushHost({ config, system }: FlushParts, failures: unknown[]): void {
   new Host(config, system, {
     locatorsChanged: () => undefined,
     addressesChosen: () => undefined,
+    repairPlane: () => 0,
     warning: fail,
     failed: fail,
   }).flush();

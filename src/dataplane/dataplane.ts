@@ -83,6 +83,9 @@ export interface DataPlane {
   /** Counts the ULID pair from zero, so that it can cross the trigger again. */
   armTrigger(ulids: AddressPair): void;
 
+  /** Puts back what others took away of the plane's routes and rules. @returns how much that was */
+  repair(): number;
+
   /** Packets dropped or passed over by the plane, by reason; only ever grows. */
   readonly counters: Readonly<Record<string, number>>;
 }

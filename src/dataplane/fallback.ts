@@ -93,4 +93,8 @@ export class FallbackDataPlane implements DataPlane {
   armTrigger(ulids: AddressPair): void {
     this.#plane.armTrigger(ulids);
   }
+
+  repair(): number {
+    return this.#plane.repair();
+  }
 }

@@ -106,6 +106,27 @@ export class UlidRoutes {
   }
 
   /**
+   * Puts back what others took away. A route whose link is down comes back with the link.
+   * @returns how much that was
+   * @throws SystemError
+   */
+  repair(): number {
+    const { rules, routes } = this.#editor.read();
+    const present = new Set(routes.filter(isOwn).map((route) => routeKey(ulidsOf(route))));
+    const lost = [...this.#routes].filter(([key]) => !present.has(key));
+    let repaired = 0;
+    for (const [, route] of lost) {
+      ignoreIf(isSystemError, () => {
+        this.#editor.replaceRoute(route);
+        repaired += 1;
+      });
+    }
+    if (rules.some(isOwn)) return repaired;
+    this.#editor.addRule(rule(this.#priority));
+    return repaired + 1;
+  }
+
+  /**
    * In place of {@link open}, with the routes that an earlier run left: those of `pairs` stay as
    * they are.
    * @throws SystemError
@@ -115,7 +136,7 @@ export class UlidRoutes {
     const { rules, routes } = this.#editor.read();
     const priorities = rules.filter(isOwn).map(({ priority }) => priority);
     for (const route of routes.filter(isOwn)) {
-      const ulids = { local: route.source.address, peer: route.destination.address };
+      const ulids = ulidsOf(route);
       if (kept.has(routeKey(ulids))) this.#routes.set(routeKey(ulids), routeEdit(route));
       else ignoreIf(isGone, () => this.#editor.deleteRoute(routeEdit(route)));
     }
@@ -177,6 +198,10 @@ export class UlidRoutes {
 
 function isOwn({ table, protocol }: { table: number; protocol: number | undefined }): boolean {
   return table === ULID_TABLE && protocol === L3SHIM_ROUTE_PROTOCOL;
+}
+
+function ulidsOf({ source, destination }: Pick<Route, "source" | "destination">): AddressPair {
+  return { local: source.address, peer: destination.address };
 }
 
 function routeEdit({ destination, source, link, table, metric }: Route): RouteEdit {

@@ -81,6 +81,7 @@ export const RT_SCOPE_LINK = 253;
 export const RT_SCOPE_HOST = 254;
 
 export const RTM_F_CLONED = 0x200;
+export const RTNH_F_ONLINK = 0x4;
 
 export const RTA_DST = 1;
 export const RTA_SRC = 2;

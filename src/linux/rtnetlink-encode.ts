@@ -156,6 +156,8 @@ export function encodeRoute(route: RouteEdit): Uint8Array {
   header[5] = L3SHIM_ROUTE_PROTOCOL;
   header[6] = rt.RT_SCOPE_UNIVERSE;
   header[7] = RTN_UNICAST;
+  // Gateways of ours are neighbors: the kernel need not find a route to them, which others may undo.
+  if (route.gateway) viewOf(header).setUint32(8, rt.RTNH_F_ONLINK, true);
   const body = new BodyWriter(header)
     .bytes(rt.RTA_DST, addressToBytes(route.destination.address))
     .u32(rt.RTA_TABLE, route.table)

@@ -127,8 +127,8 @@ test("a fork is shown with what it carries, its preferred pair, weights and tran
     keepalives   0 sent, 0 received
 
     LOCAL LOCATOR   PREF  WEIGHT  STATE
-    2001:db8:a1::a   100       0  up
-    2001:db8:a2::a   100      60  up, transient
+    2001:db8:a1::a    40       0  up
+    2001:db8:a2::a    40      60  up, transient
 
     PEER LOCATOR    PREF  WEIGHT  VERIFIED BY           STATE
     2001:db8:b1::b     0       0  nothing (unverified)  not probed
@@ -137,8 +137,8 @@ test("a fork is shown with what it carries, its preferred pair, weights and tran
   `);
   expect((await run("locators")).stdout).toMatchInlineSnapshot(`
     "LOCATOR         UPLINK  GATEWAY  PREF  WEIGHT  PROOF  ULID OF  USED BY  STATE
-    2001:db8:a1::a  up0     fe80::1   100       0  -            2        1  up
-    2001:db8:a2::a  up1     fe80::2   100      60  -            0        1  up, transient
+    2001:db8:a1::a  up0     fe80::1    40       0  -            2        1  up
+    2001:db8:a2::a  up1     fe80::2    40      60  -            0        1  up, transient
     "
   `);
 });
@@ -176,7 +176,7 @@ test("the Send Timeout changes until the daemon stops, with a warning when it is
   const { stdout } = await run("send-timeout", "5");
   expect(stdout).toMatchInlineSnapshot(`
     "the send timeout is 5 s
-    Warning: send-timeout is 5 s: RFC 5534 recommends at least 10 s, and a slow path may look like a broken one
+    Note: send-timeout is 5 s: RFC 5534 recommends at least 10 s, and a slow path may look like a broken one
     "
   `);
   expect((await run("status")).stdout).toMatch(/^send timeout {2}5 s$/m);

@@ -103,10 +103,10 @@ test("l3shim alone shows the status", async () => {
     contexts      1 (1 ESTABLISHED, 1 Operational)
 
     UPLINK  STATE  GATEWAY  PREF  LOCATORS
-    up0     up     fe80::1   100  2001:db8:a1::a
-    up1     up     fe80::2   100  2001:db8:a2::a
+    up0     up     fe80::1    40  2001:db8:a1::a
+    up1     up     fe80::2    40  2001:db8:a2::a
 
-    Warning: security is unverified: peers' locators are believed without proof
+    Note: security is unverified: peers' locators are believed without proof
     "
   `);
   expect((await l3shim("status", "--socket", a.socket)).stdout).toBe(alone.stdout);
@@ -149,8 +149,8 @@ test("a context after a switch is shown with its locators", async () => {
     keepalives   1 sent, 1 received
 
     LOCAL LOCATOR   PREF  WEIGHT  STATE
-    2001:db8:a1::a   100       0  down
-    2001:db8:a2::a   100       0  up
+    2001:db8:a1::a    40       0  down
+    2001:db8:a2::a    40       0  up
 
     PEER LOCATOR    PREF  WEIGHT  VERIFIED BY           STATE
     2001:db8:b1::b     0       0  nothing (unverified)  not probed
@@ -165,8 +165,8 @@ test("locators are listed, those that are gone too", async () => {
   a.monitor.change({ ...network, addresses: network.addresses.slice(1) });
   expect((await l3shim("locators", "--socket", a.socket)).stdout).toMatchInlineSnapshot(`
     "LOCATOR         UPLINK  GATEWAY  PREF  WEIGHT  PROOF  ULID OF  USED BY  STATE
-    2001:db8:a2::a  up1     fe80::2   100       0  -            0        1  up
-    2001:db8:a1::a  -       -         100       0  -            1        0  no uplink has this address any more
+    2001:db8:a2::a  up1     fe80::2    40       0  -            0        1  up
+    2001:db8:a1::a  -       -          40       0  -            1        0  no uplink has this address any more
     "
   `);
 });
@@ -194,7 +194,7 @@ test("contexts --json keeps the contract", async () => {
     localTag: expect.stringMatching(/^[0-9a-f]{12}$/),
     peerTag: expect.stringMatching(/^[0-9a-f]{12}$/),
     localLocators: expect.arrayContaining([
-      { address: A1, preference: 100, weight: 0, transient: false, operational: true },
+      { address: A1, preference: 40, weight: 0, transient: false, operational: true },
     ]),
     packetsIn: 0,
     packetsOut: 0,

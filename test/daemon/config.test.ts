@@ -63,12 +63,14 @@ test("every key reaches the configuration", () => {
      [[uplink]]
      interface = "eth0"
      gateway = "FE80:0::1"
-     preference = 3
+     priority = 3
+     backup = true
      weight = 60
      transient = true
      prefix = "2001:db8:1:2::/64"
      [[uplink]]
      interface = "wlan0"
+     metered = true
      exclude = true`,
     FILE,
   );
@@ -87,7 +89,9 @@ test("every key reaches the configuration", () => {
       {
         interface: "eth0",
         gateway: "fe80::1",
-        preference: 3,
+        priority: 3,
+        backup: true,
+        metered: false,
         weight: 60,
         transient: true,
         exclude: false,
@@ -96,7 +100,9 @@ test("every key reaches the configuration", () => {
       {
         interface: "wlan0",
         gateway: undefined,
-        preference: undefined,
+        priority: undefined,
+        backup: false,
+        metered: true,
         weight: 0,
         transient: false,
         exclude: true,
@@ -126,14 +132,14 @@ test.each([
   ["trigger = 5", 1, "trigger: must be a table, but is 5"],
   ["[uplink]\ninterface = 'a'", 1, "uplink: must be written as [[uplink]]"],
   [
-    '[[uplink]]\ninterface="a"\n\n[[uplink]]\npreference=1',
+    '[[uplink]]\ninterface="a"\n\n[[uplink]]\npriority=1',
     4,
     "uplink.interface: this key is required",
   ],
   [
-    '[[uplink]]\ninterface="a"\n[[uplink]]\ninterface="b"\npreference=256',
+    '[[uplink]]\ninterface="a"\n[[uplink]]\ninterface="b"\npriority=80',
     5,
-    "uplink.preference: must",
+    "uplink.priority: must be a whole number from 0 to 79",
   ],
   [
     '[[uplink]]\ninterface="a"\nweight=-1',

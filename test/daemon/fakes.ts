@@ -27,6 +27,18 @@ import {
 import { type Address, parseAddress } from "../../src/wire/address.ts";
 import type { ContextTag } from "../../src/wire/tag.ts";
 
+/** What the configuration says of an uplink that it only names. */
+export const PLAIN_UPLINK = {
+  gateway: undefined,
+  priority: undefined,
+  backup: false,
+  metered: false,
+  weight: 0,
+  transient: false,
+  exclude: false,
+  prefix: undefined,
+};
+
 export function linkOf(index: number, changes: Partial<Link> = {}): Link {
   return {
     index,
@@ -134,6 +146,8 @@ export class FakePlane implements DataPlane {
   readonly name: "nfqueue" | "ebpf" = "nfqueue";
   readonly survives: boolean = false;
   readonly calls: string[] = [];
+  /** What of its routes others have taken away. */
+  lost = 0;
   readonly counters = { "fake-dropped": 3 };
   readonly records = new Map<ContextTag, TrafficRecord>();
   readonly sent: { source: Address; destination: Address; bytes: Uint8Array }[] = [];
@@ -207,6 +221,10 @@ export class FakePlane implements DataPlane {
 
   armTrigger(): void {
     this.calls.push("armTrigger");
+  }
+
+  repair(): number {
+    return this.lost;
   }
 }
 

@@ -231,7 +231,9 @@ test("the Send Timeout changes at run time, with the configuration's range and w
   expect(await client.setSendTimeout({ sendTimeout: 5 })).toEqual({
     schemaVersion: 1,
     sendTimeout: 5,
-    warnings: [{ code: "short-send-timeout", text: expect.stringContaining("is 5 s") }],
+    warnings: [
+      { code: "short-send-timeout", severity: "info", text: expect.stringContaining("is 5 s") },
+    ],
   });
   const status = await client.status();
   expect(status.sendTimeout).toBe(5);

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LocalLocator } from "../../src/core/config.ts";
 import { Host, type HostConfig } from "../../src/daemon/host/host.ts";
 import type { HostNetwork } from "../../src/daemon/host/network.ts";
@@ -15,18 +15,11 @@ import {
   FakeMonitor,
   identitySystem,
   linkOf as link,
+  PLAIN_UPLINK,
   defaultRoute as route,
   VirtualClock,
 } from "./fakes.ts";
 
-const PLAIN_UPLINK = {
-  gateway: undefined,
-  preference: undefined,
-  weight: 0,
-  transient: false,
-  exclude: false,
-  prefix: undefined,
-};
 const NO_CONFIG: HostConfig = {
   uplinks: [],
   temporaryLocators: false,
@@ -52,8 +45,8 @@ function locatorsOf(network: HostNetwork, config: Parameters<typeof findUplinks>
 
 test("each interface with a default route is an uplink and gives its locators", () => {
   expect(findUplinks(twoUplinks(), NO_CONFIG)).toMatchObject([
-    { interface: "eth1", gateway: "fe80::1", preference: 100, problem: undefined },
-    { interface: "eth2", gateway: "fe80::2", preference: 100, problem: undefined },
+    { interface: "eth1", gateway: "fe80::1", preference: 40, problem: undefined },
+    { interface: "eth2", gateway: "fe80::2", preference: 40, problem: undefined },
   ]);
   expect(locatorsOf(twoUplinks())).toEqual(["2001:db8:1::a", "2001:db8:2::a"]);
 });
@@ -61,10 +54,10 @@ test("each interface with a default route is an uplink and gives its locators", 
 test("an interface without default route is none, unless the configuration names it", () => {
   const network = twoUplinks({ routes: [route(1)] });
   expect(locatorsOf(network)).toEqual(["2001:db8:1::a"]);
-  const uplink = { ...PLAIN_UPLINK, interface: "eth2", preference: 7, weight: 30, transient: true };
+  const uplink = { ...PLAIN_UPLINK, interface: "eth2", priority: 7, weight: 30, transient: true };
   const named = findUplinks(network, { ...NO_CONFIG, uplinks: [uplink] });
   expect(localLocators(named)).toEqual([
-    { address: "2001:db8:1::a", preference: 100, weight: 0, transient: false, operational: true },
+    { address: "2001:db8:1::a", preference: 40, weight: 0, transient: false, operational: true },
     { address: "2001:db8:2::a", preference: 7, weight: 30, transient: true, operational: true },
   ]);
 });
@@ -75,6 +68,29 @@ test("the configured gateway goes before the default route's, else the best metr
   const gateway = address("fe80::99");
   const uplink = { ...PLAIN_UPLINK, interface: "eth1", gateway };
   expect(findUplinks(network, { ...NO_CONFIG, uplinks: [uplink] })[0]?.gateway).toBe("fe80::99");
+});
+
+test("backups come after all others, metered uplinks after them, whatever the priorities", () => {
+  const uplink = (name: string, changes: object) => ({
+    ...{ ...PLAIN_UPLINK, interface: name },
+    ...changes,
+  });
+  const network = twoUplinks({ links: [1, 2, 3, 4].map((index) => link(index)) });
+  const found = findUplinks(network, {
+    ...NO_CONFIG,
+    uplinks: [
+      uplink("eth1", { priority: 79 }),
+      uplink("eth2", { backup: true, priority: 0 }),
+      uplink("eth3", { backup: true, priority: 79 }),
+      uplink("eth4", { metered: true, backup: true, priority: 0 }),
+    ],
+  });
+  expect(found.map(({ role, preference }) => [role, preference])).toEqual([
+    ["ordinary", 79],
+    ["backup", 80],
+    ["backup", 159],
+    ["metered", 160],
+  ]);
 });
 
 test("an excluded interface is no uplink", () => {
@@ -154,6 +170,7 @@ const ULID = address("2001:db8:1::a");
 let directory: string;
 let monitor: FakeMonitor;
 let own: FakeEntries;
+let clock: VirtualClock;
 let seen: LocalLocator[][];
 let warnings: string[];
 let host: Host;
@@ -162,6 +179,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "l3shim-host-"));
   monitor = new FakeMonitor(twoUplinks());
   own = new FakeEntries();
+  clock = new VirtualClock();
   host = createHost();
 });
 
@@ -176,9 +194,10 @@ function createHost(config = NO_CONFIG): Host {
       monitor,
       own,
       ulidFile: new UlidFile(directory, "boot-1"),
-      identity: identitySystem(directory, new VirtualClock()),
+      identity: identitySystem(directory, clock),
     },
     {
+      repairPlane: () => 0,
       addressesChosen: () => undefined,
       locatorsChanged: (locators) => seen.push([...locators]),
       warning: (error) => warnings.push(error.message),
@@ -216,8 +235,69 @@ test("an uplink that goes down takes its rules and its route along, and only tho
 test("a route that the kernel flushed is set again at the next change", () => {
   host.start();
   own.routeList.length = 0;
+  clock.advance(100);
   monitor.change(twoUplinks());
   expect(own.routeList).toHaveLength(2);
+});
+
+describe("what others take away", () => {
+  const takeAway = () => {
+    own.ruleList.length = 0;
+    own.routeList.length = 0;
+    own.ulidList.length = 0;
+    monitor.change(twoUplinks());
+  };
+  const codes = () => host.warnings().map(({ code }) => code);
+
+  beforeEach(() => {
+    host.start();
+    host.hold(TAG_1, ULID);
+    clock.advance(1_000);
+  });
+
+  test("comes back at once, and is counted", () => {
+    takeAway();
+    expect([own.ruleList.length, own.routeList.length, own.ulidList]).toEqual([4, 2, [ULID]]);
+    expect(host.repaired).toBe(7);
+    expect(codes()).toEqual([]);
+  });
+
+  test("comes back a moment later when that has just been done", () => {
+    takeAway();
+    takeAway();
+    expect(own.ruleList).toHaveLength(0);
+    clock.advance(100);
+    expect([own.ruleList.length, own.routeList.length, own.ulidList]).toEqual([4, 2, [ULID]]);
+  });
+
+  test("comes back for ever without a fight: so often at most, and with a warning, once", () => {
+    for (let i = 0; i < 6_000; i++) {
+      takeAway();
+      clock.advance(10);
+    }
+    const rounds = host.repaired / 7;
+    expect(rounds).toBeGreaterThan(200);
+    expect(rounds).toBeLessThan(250);
+    expect(codes()).toEqual(["rules-contested"]);
+    expect(warnings).toEqual([expect.stringContaining("ManageForeignRoutingPolicyRules=no")]);
+    clock.advance(60_000);
+    expect(codes()).toEqual([]);
+  });
+
+  test("does not count where the uplinks have changed", () => {
+    monitor.change(twoUplinks({ routes: [route(1)] }));
+    clock.advance(1_000);
+    expect(own.ruleList).toHaveLength(2);
+    expect(host.repaired).toBe(0);
+  });
+
+  test("is not asked for while the host ends", () => {
+    takeAway();
+    takeAway();
+    host.stop();
+    clock.advance(1_000);
+    expect(own.ruleList).toEqual([]);
+  });
 });
 
 test("what a crashed run left is adopted where it fits, and else removed; nothing is doubled", () => {
@@ -275,13 +355,13 @@ test("a context's ULID stands on the loopback interface until its last context g
 });
 
 test("a ULID in use whose address is deleted stays listed as it was, not operational", () => {
-  const uplink = { ...PLAIN_UPLINK, interface: "eth1", preference: 9, weight: 40, transient: true };
+  const uplink = { ...PLAIN_UPLINK, interface: "eth1", priority: 9, weight: 40, transient: true };
   host = createHost({ ...NO_CONFIG, uplinks: [uplink] });
   host.start();
   host.hold(TAG_1, ULID);
   monitor.change(twoUplinks({ addresses: [addressOn(2, "2001:db8:2::a")] }));
   expect(host.locators).toEqual([
-    { address: "2001:db8:2::a", preference: 100, weight: 0, transient: false, operational: true },
+    { address: "2001:db8:2::a", preference: 40, weight: 0, transient: false, operational: true },
     { address: ULID, preference: 9, weight: 40, transient: true, operational: false },
   ]);
   host.letGo(TAG_1);

@@ -22,6 +22,7 @@ import {
   FakeMonitor,
   identitySystem,
   linkOf,
+  PLAIN_UPLINK,
   VirtualClock,
 } from "./fakes.ts";
 
@@ -77,6 +78,7 @@ function createHost(network: HostNetwork, config: Partial<HostConfig> = {}): Hos
   return new Host({ ...CONFIG, ...config }, system, {
     locatorsChanged: () => undefined,
     addressesChosen: (addresses) => chosen.push([...addresses]),
+    repairPlane: () => 0,
     warning: (error) => warnings.push(error.message),
     failed: (error) => warnings.push(`failed: ${error.message}`),
   });
@@ -181,11 +183,7 @@ describe("an address set for the uplinks", () => {
   test("takes the configured prefix of an uplink, and reserves those of ISPs to come", async () => {
     const uplink = {
       interface: "eth1",
-      gateway: undefined,
-      preference: undefined,
-      weight: 0,
-      transient: false,
-      exclude: false,
+      ...PLAIN_UPLINK,
       prefix: prefixOf(address("2001:db8:11::")),
     };
     const prefixes = [prefixOf(address("2001:db8:33::"))];
@@ -406,6 +404,7 @@ describe("duplicate address detection", () => {
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(/three sets in a row taken.*restart l3shim/);
     reportedBack(TWO);
+    clock.advance(200);
     expect(clock.timers.size).toBe(0);
     expect([...own.addressList.values()].every((state) => state.endsWith("deprecated"))).toBe(true);
     host.stop();

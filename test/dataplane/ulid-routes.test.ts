@@ -38,6 +38,7 @@ class FakeKernel {
   }
 
   replaceRoute(edit: RouteEdit): void {
+    if (this.linkDown) throw new SystemError("set", "netlink", ENETDOWN);
     this.routes = this.routes.filter((route) => !sameRoute(route, edit));
     this.routes.push(edit);
   }
@@ -167,6 +168,22 @@ describe("the routes of ULID pairs", () => {
     routes.clear(ULIDS);
     routes.close();
     expect(kernel.rules).toEqual([]);
+  });
+
+  test("what others take away comes back, but for what has no link", () => {
+    routes.open();
+    setRoute();
+    expect(routes.repair()).toBe(0);
+    kernel.rules = [];
+    kernel.routes = [];
+    expect(routes.repair()).toBe(2);
+    expect(kernel.rules).toEqual([{ table: TABLE, withoutMark: 0x0800_0000, priority: 14_001 }]);
+    expect(kernel.routes).toEqual([expected]);
+    kernel.routes = [];
+    kernel.linkDown = true;
+    expect(routes.repair()).toBe(0);
+    kernel.linkDown = false;
+    expect(routes.repair()).toBe(1);
   });
 
   test("leftovers of an earlier run go, others' entries stay", () => {

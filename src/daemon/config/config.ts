@@ -67,9 +67,13 @@ export interface UplinkConfig {
   readonly interface: string;
   /** `undefined`: as the interface's default route says. */
   readonly gateway: Address | undefined;
-  /** The paper's `pref`, 0 .. 255, lower is tried earlier; `undefined` for the default. */
-  readonly preference: number | undefined;
-  /** Its share of the contexts among uplinks of one preference, as in DNS SRV: 0 .. 255. */
+  /** Below PRIORITIES; lower is tried earlier; `undefined` for the default. */
+  readonly priority: number | undefined;
+  /** Tried after all that are none. */
+  readonly backup: boolean;
+  /** Its traffic costs money: tried after all others, backups too. */
+  readonly metered: boolean;
+  /** Its share of the contexts among uplinks of one priority, as in DNS SRV: 0 .. 255. */
   readonly weight: number;
   /** Less stable than the others (RFC 5533 section 5.15.3). */
   readonly transient: boolean;
@@ -125,13 +129,13 @@ export function sendTimeoutWarnings(sendTimeout: Duration): Warning[] {
   const text =
     `send-timeout is ${sendTimeout / 1000} s: RFC 5534 recommends at least 10 s, ` +
     "and a slow path may look like a broken one";
-  return [{ code: "short-send-timeout", text }];
+  return [{ code: "short-send-timeout", severity: "info", text }];
 }
 
 function securityWarnings(security: SecurityMode): Warning[] {
   if (security === "verified") return [];
   const text = "security is unverified: peers' locators are believed without proof";
-  return [{ code: "unverified", text }];
+  return [{ code: "unverified", severity: "info", text }];
 }
 
 function parseToml(source: string, file: string): unknown {
@@ -187,7 +191,9 @@ function fromFile(file: ConfigFile): DaemonConfig {
     uplinks: file.uplink.map((uplink) => ({
       interface: uplink.interface,
       gateway: uplink.gateway,
-      preference: uplink.preference,
+      priority: uplink.priority,
+      backup: uplink.backup,
+      metered: uplink.metered,
       weight: uplink.weight,
       transient: uplink.transient,
       exclude: uplink.exclude,

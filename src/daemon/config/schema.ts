@@ -5,6 +5,7 @@ import {
   MAX_CONTEXTS_PER_PREFIX,
 } from "../../core/defaults.ts";
 import { NEW_KEY_BITS } from "../crypto/rsa-key.ts";
+import { PRIORITIES } from "../host/preference.ts";
 import { integer, ipv6Address, prefix64, sendTimeoutSeconds, strict } from "../validation.ts";
 
 /**
@@ -36,7 +37,9 @@ const absolutePath = v.pipe(
 const uplink = table({
   interface: interfaceName,
   gateway: v.optional(ipv6Address),
-  preference: v.optional(integer(0, 255)),
+  priority: v.optional(integer(0, PRIORITIES - 1)),
+  backup: v.optional(flag, false),
+  metered: v.optional(flag, false),
   weight: v.optional(integer(0, 255), 0),
   transient: v.optional(flag, false),
   exclude: v.optional(flag, false),

@@ -91,6 +91,7 @@ export function uplinkStatus(uplink: Uplink): UplinkStatus {
     operational: uplink.problem === undefined,
     problem: uplink.problem ?? null,
     gateway: uplink.gateway ?? null,
+    role: uplink.role,
     preference: uplink.preference,
     weight: uplink.weight,
     transient: uplink.transient,

@@ -1,20 +1,17 @@
 import type { LocalLocator } from "../../core/config.ts";
 import type { Address } from "../../wire/address.ts";
 import type { ContextTag } from "../../wire/tag.ts";
+import type { Warning } from "../api.ts";
 import type { DaemonConfig } from "../config/config.ts";
 import type { IdentitySystem } from "../identity/address-sets.ts";
 import { OwnAddresses } from "../identity/own-addresses.ts";
 import type { NetworkMonitor, OwnEntries } from "./network.ts";
+import { preferenceOf } from "./preference.ts";
+import { Repairs } from "./repairs.ts";
 import { SourceRouting } from "./source-routing.ts";
 import type { UlidFile } from "./ulid-file.ts";
 import { UlidKeeper } from "./ulids.ts";
-import {
-  DEFAULT_PREFERENCE,
-  findUplinks,
-  localLocators,
-  NO_CARRIER,
-  type Uplink,
-} from "./uplinks.ts";
+import { findUplinks, localLocators, NO_CARRIER, type Uplink, uplinkWarnings } from "./uplinks.ts";
 
 export type HostConfig = Pick<
   DaemonConfig,
@@ -28,6 +25,8 @@ export interface HostObserver {
   addressesChosen(addresses: readonly Address[]): void;
   /** The kernel or the disk refused something; the shim goes on. */
   warning(error: Error): void;
+  /** Others may have changed what the data plane has in the host's tables. @returns what was missing */
+  repairPlane(): number;
   /** The network can be followed no longer: the daemon must stop. */
   failed(error: Error): void;
 }
@@ -52,6 +51,7 @@ export class Host {
   readonly #routing: SourceRouting;
   readonly #ulids: UlidKeeper;
   readonly #addresses: OwnAddresses;
+  readonly #repairs: Repairs;
   #started = false;
   #uplinks: readonly Uplink[] = [];
   #locators: readonly LocalLocator[] = [];
@@ -69,10 +69,25 @@ export class Host {
       chosen: (addresses) => observer.addressesChosen(addresses),
       made: () => this.#refresh(),
     });
+    this.#repairs = new Repairs(
+      system.identity.clock,
+      () => this.#refresh(),
+      ({ text }) => observer.warning(new Error(text)),
+    );
   }
 
   get uplinks(): readonly Uplink[] {
     return this.#uplinks;
+  }
+
+  /** Rules, routes and addresses that others took away, and that were put back. */
+  get repaired(): number {
+    return this.#repairs.count;
+  }
+
+  /** What a user should know about the host's side. */
+  warnings(): Warning[] {
+    return [...uplinkWarnings(this.#uplinks), ...this.#repairs.warnings()];
   }
 
   /** With the ULIDs in use that no uplink has any more, which are not operational. */
@@ -106,6 +121,7 @@ export class Host {
   /** Ends, and leaves everything to a successor. Safe to call twice, and without a start. */
   release(): void {
     this.#monitor.close();
+    this.#repairs.close();
     this.#addresses.release();
     this.#started = false;
     this.#own.close();
@@ -130,6 +146,7 @@ export class Host {
   /** Leaves the host as it was. Safe to call twice, and without a start. */
   stop(): void {
     this.#monitor.close();
+    this.#repairs.close();
     if (this.#started) {
       this.#ulids.releaseAll();
       this.#addresses.stop();
@@ -175,8 +192,21 @@ export class Host {
     );
     const changed = !sameLocators(locators, this.#locators);
     this.#locators = locators;
-    this.#routing.apply(this.#uplinks);
+    const isRouted = this.#routing.apply(this.#uplinks);
+    this.#repairs.attempt(() => this.#repair(isRouted));
     if (changed) this.#observer.locatorsChanged(locators);
+  }
+
+  /**
+   * Puts back what others or the kernel took away of what stood.
+   * @param isRouted source routing has just been brought up to date
+   * @returns how much that was
+   */
+  #repair(isRouted: boolean): number {
+    const present = this.#own.read();
+    const routing = isRouted ? 0 : this.#routing.repair(present);
+    const addresses = this.#ulids.repair(present) + this.#addresses.repair();
+    return routing + addresses + this.#observer.repairPlane();
   }
 
   #withHeldUlids(present: readonly LocalLocator[]): LocalLocator[] {
@@ -195,7 +225,7 @@ export class Host {
     return (
       this.#locators.find((locator) => locator.address === address) ?? {
         address,
-        preference: DEFAULT_PREFERENCE,
+        preference: preferenceOf(undefined),
       }
     );
   }

@@ -1,3 +1,4 @@
+import { isUlidTable } from "../../dataplane/ulid-routes.ts";
 import type { NetworkChange } from "../../linux/network-table.ts";
 import { RouteEditor } from "../../linux/route-editor.ts";
 import { RouteMonitor } from "../../linux/route-monitor.ts";
@@ -53,8 +54,21 @@ export class KernelMonitor implements NetworkMonitor {
 
 /** A router's table changes all the time: only its default routes and what is ours count. */
 function concernsUs(change: NetworkChange): boolean {
-  if (change.kind === "route") return isDefaultRoute(change.route) || isOwnRoute(change.route);
-  return change.kind !== "rule" || isOwnRule(change.rule);
+  switch (change.kind) {
+    case "route":
+      return (
+        isDefaultRoute(change.route) || isOwnRoute(change.route) || isLost(change.route, change)
+      );
+    case "rule":
+      return isOwnRule(change.rule) || isLost(change.rule, change);
+    default:
+      return true;
+  }
+}
+
+/** The data plane's own entries come and go with every switch; whether one is missing, it knows. */
+function isLost({ table }: { readonly table: number }, { change }: NetworkChange): boolean {
+  return change === "removed" && isUlidTable(table);
 }
 
 function isOwnRoute(route: Route): boolean {

@@ -1,5 +1,5 @@
 import { MAIN_TABLE } from "../../linux/rtnetlink.ts";
-import type { OwnEntries, SourceRoute, SourceRule } from "./network.ts";
+import type { OwnEntries, OwnState, SourceRoute, SourceRule } from "./network.ts";
 import type { Uplink } from "./uplinks.ts";
 
 /**
@@ -14,9 +14,14 @@ export const UPLINK_PRIORITY = 14_020;
 /** An uplink's table is this number plus its interface index. */
 export const FIRST_TABLE = 1_400_000;
 
+type Entries = Pick<OwnState, "rules" | "routes">;
+
+const NOTHING: Entries = { rules: [], routes: [] };
+
 /** Puts the rules and routes of all uplinks into the host's tables, and takes them out again. */
 export class SourceRouting {
   readonly #own: OwnEntries;
+  #wanted: Entries | undefined;
   readonly #warn: (error: Error) => void;
 
   /** @param warn gets what the kernel refused; the rest is set all the same */
@@ -26,34 +31,55 @@ export class SourceRouting {
   }
 
   /**
-   * Makes the tables hold what `uplinks` needs and nothing more of ours, whatever an earlier
-   * run or the kernel (which flushes the routes of a link that goes down) left of it.
+   * Makes the tables hold what `uplinks` needs and nothing more of ours, whatever a run before left.
+   * @returns false when the same was wanted before, and nothing was looked at: see {@link repair}
    */
-  apply(uplinks: readonly Uplink[]): void {
+  apply(uplinks: readonly Uplink[]): boolean {
+    const wanted = { rules: uplinks.flatMap(rulesOf), routes: uplinks.flatMap(routesOf) };
+    if (this.#wanted !== undefined && sameEntries(wanted, this.#wanted)) return false;
+    this.#wanted = wanted;
+    this.repair(this.#own.read());
+    return true;
+  }
+
+  /**
+   * The same once more, after others changed the tables, or the kernel, which flushes the routes of
+   * a link that goes down.
+   * @param present what of the tables is ours now
+   * @returns how many rules and routes were added or removed
+   */
+  repair(present: Entries): number {
     const own = this.#own;
-    const present = own.read();
-    const rules = compare(present.rules, uplinks.flatMap(rulesOf), ruleKey);
-    const routes = compare(present.routes, uplinks.flatMap(routesOf), routeKey);
+    const wanted = this.#wanted ?? NOTHING;
+    const rules = compare(present.rules, wanted.rules, ruleKey);
+    const routes = compare(present.routes, wanted.routes, routeKey);
     // No rule ever leads to a table that is not filled yet, or not any more.
-    this.#each(rules.surplus, (rule) => own.removeRule(rule));
-    this.#each(routes.surplus, (route) => own.removeRoute(route));
-    this.#each(routes.missing, (route) => own.addRoute(route));
-    this.#each(rules.missing, (rule) => own.addRule(rule));
+    const changes = [
+      this.#each(rules.surplus, (rule) => own.removeRule(rule)),
+      this.#each(routes.surplus, (route) => own.removeRoute(route)),
+      this.#each(routes.missing, (route) => own.addRoute(route)),
+      this.#each(rules.missing, (rule) => own.addRule(rule)),
+    ];
+    return changes.reduce((sum, count) => sum + count, 0);
   }
 
   /** Removes every rule and route of ours. */
   clear(): void {
-    this.apply([]);
+    this.#wanted = NOTHING;
+    this.repair(this.#own.read());
   }
 
-  #each<Entry>(entries: readonly Entry[], change: (entry: Entry) => void): void {
+  #each<Entry>(entries: readonly Entry[], change: (entry: Entry) => void): number {
+    let changed = 0;
     for (const entry of entries) {
       try {
         change(entry);
+        changed += 1;
       } catch (error) {
         this.#warn(error as Error);
       }
     }
+    return changed;
   }
 }
 
@@ -84,6 +110,10 @@ function ruleKey(rule: SourceRule): string {
 
 function routeKey(route: SourceRoute): string {
   return `${route.table} ${route.link} ${route.gateway}`;
+}
+
+function sameEntries(a: Entries, b: Entries): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** What is there and should not be, doubled entries among it, and what should be and is not. */

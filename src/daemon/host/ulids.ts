@@ -1,6 +1,6 @@
 import type { Address } from "../../wire/address.ts";
 import type { ContextTag } from "../../wire/tag.ts";
-import type { OwnEntries } from "./network.ts";
+import type { OwnEntries, OwnState } from "./network.ts";
 import type { UlidFile } from "./ulid-file.ts";
 
 /**
@@ -77,6 +77,23 @@ export class UlidKeeper {
     this.#users.delete(ulid);
     this.#try(() => this.#remove(ulid));
     return true;
+  }
+
+  /**
+   * Puts back what others took from the loopback interface.
+   * @param present ours that stand there now
+   * @returns how many were missing
+   */
+  repair({ ulids: present }: Pick<OwnState, "ulids">): number {
+    const missing = [...this.#added].filter((ulid) => !present.includes(ulid));
+    let repaired = 0;
+    for (const ulid of missing) {
+      // Kernels that cannot mark ours do not list them either.
+      this.#try(() => {
+        if (this.#own.addUlid(ulid)) repaired += 1;
+      });
+    }
+    return repaired;
   }
 
   /** Gives up every ULID. */

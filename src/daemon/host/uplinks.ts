@@ -10,6 +10,7 @@ import type { Address } from "../../wire/address.ts";
 import type { Warning } from "../api.ts";
 import type { DaemonConfig, UplinkConfig } from "../config/config.ts";
 import type { HostNetwork } from "./network.ts";
+import { preferenceOf, roleOf, type UplinkRole } from "./preference.ts";
 
 /** An interface that leads to the Internet, with the locators that it gives to the host. */
 export interface Uplink {
@@ -18,6 +19,7 @@ export interface Uplink {
   readonly link: number;
   /** `undefined` while there is none. */
   readonly gateway: Address | undefined;
+  readonly role: UplinkRole;
   readonly preference: number;
   /** See {@link LocalLocator}. */
   readonly weight: number;
@@ -32,8 +34,6 @@ export interface UplinkLocator {
   readonly operational: boolean;
   readonly problem: string | undefined;
 }
-
-export const DEFAULT_PREFERENCE = 100;
 
 /** The problem of an uplink whose link is up and leads nowhere. */
 export const NO_CARRIER = "no carrier";
@@ -64,7 +64,8 @@ export function findUplinks(
       interface: link.name,
       link: link.index,
       gateway: settings?.gateway ?? route?.gateway,
-      preference: settings?.preference ?? DEFAULT_PREFERENCE,
+      role: roleOf(settings),
+      preference: preferenceOf(settings),
       weight: settings?.weight ?? 0,
       transient: settings?.transient ?? false,
       locators: offered.map((address) => uplinkLocator(address, problem)),
@@ -88,14 +89,17 @@ export function localLocators(uplinks: readonly Uplink[]): LocalLocator[] {
 /** What a user should know about the uplinks. */
 export function uplinkWarnings(uplinks: readonly Uplink[]): Warning[] {
   const working = uplinks.filter((uplink) => uplink.problem === undefined);
-  const warnings = uplinks.flatMap(({ interface: name, problem }) =>
-    problem === undefined ? [] : { code: "uplink-down", text: `uplink ${name}: ${problem}` },
-  );
+  const warnings = uplinks.flatMap(({ interface: name, problem }): Warning[] => {
+    if (problem === undefined) return [];
+    const text = `uplink ${name}: ${problem}`;
+    return [{ code: "uplink-down", severity: "warning", text }];
+  });
   if (working.length === 0) {
-    warnings.push({ code: "no-uplink", text: "no uplink works: nothing can be sent" });
+    const text = "no uplink works: nothing can be sent";
+    warnings.push({ code: "no-uplink", severity: "error", text });
   } else if (working.length === 1) {
     const text = `${working[0]?.interface} is the only uplink that works: no way to switch to`;
-    warnings.push({ code: "one-uplink", text });
+    warnings.push({ code: "one-uplink", severity: "warning", text });
   }
   return warnings;
 }

@@ -7,6 +7,10 @@ export class AddressPlacement {
   readonly #warn: (error: Error) => void;
   /** What stands, or was to, since the start. */
   readonly #placed = new Map<string, OwnAddress>();
+  /** Of these, what has been seen on its interface. */
+  readonly #seen = new Set<string>();
+  /** Of these, what is wanted and has gone. */
+  #lost: readonly OwnAddress[] = [];
 
   /** @param warn gets what the kernel refused; the rest is set all the same */
   constructor(own: OwnEntries, warn: (error: Error) => void) {
@@ -15,20 +19,37 @@ export class AddressPlacement {
   }
 
   /**
-   * Makes the interfaces have `wanted` and nothing more of ours.
+   * Makes the interfaces have `wanted` and nothing more of ours, but for what somebody took away:
+   * see {@link repair}.
    * @param present ours on the interfaces, of an earlier run too; what fits stays untouched
    */
   apply(wanted: readonly OwnAddress[], present: readonly InterfaceAddress[]): void {
-    for (const address of present) this.#placed.set(keyOf(address), address);
+    for (const address of present) {
+      this.#placed.set(keyOf(address), address);
+      this.#seen.add(keyOf(address));
+    }
     const wantedKeys = new Set(wanted.map(keyOf));
     for (const [key, address] of this.#placed) {
       if (!wantedKeys.has(key)) this.#remove(key, address);
     }
     const standing = new Map(present.map((address) => [keyOf(address), address]));
+    const isLost = (key: string) => this.#seen.has(key) && !standing.has(key);
+    this.#lost = wanted.filter((address) => isLost(keyOf(address)));
     for (const address of wanted) {
-      const known = standing.get(keyOf(address));
-      if (known?.deprecated !== address.deprecated) this.#set(address);
+      const key = keyOf(address);
+      if (!isLost(key) && standing.get(key)?.deprecated !== address.deprecated) this.#set(address);
     }
+  }
+
+  /** Puts back what others took away. @returns how much that was */
+  repair(): number {
+    const lost = this.#lost;
+    this.#lost = [];
+    for (const address of lost) {
+      this.#seen.delete(keyOf(address));
+      this.#set(address);
+    }
+    return lost.length;
   }
 
   /** Takes all of them away. */
@@ -43,6 +64,7 @@ export class AddressPlacement {
 
   #remove(key: string, address: OwnAddress): void {
     this.#placed.delete(key);
+    this.#seen.delete(key);
     this.#try(() => this.#own.removeAddress(address));
   }
 

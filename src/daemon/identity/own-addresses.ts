@@ -65,6 +65,11 @@ export class OwnAddresses {
     this.#labels.apply(usable.map(({ address }) => address));
   }
 
+  /** Puts back the addresses that others took away. @returns how many */
+  repair(): number {
+    return this.#placement.repair();
+  }
+
   /** What proves the locators of contexts whose ULID the address is. */
   proverOf(address: Address): Prover | undefined {
     return this.#sets.find(address)?.proverOf(address);

@@ -24,5 +24,5 @@ export function proofWarnings(
     "security is verified, and the host has no HBA or CGA address that works: no extra locators " +
     "are offered, because none can be proven; look into the log, at identity.addresses in the " +
     "configuration, and whether an uplink has a global address with a /64";
-  return [{ code: "no-verified-locators", text }];
+  return [{ code: "no-verified-locators", severity: "error", text }];
 }

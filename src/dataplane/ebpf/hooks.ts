@@ -98,6 +98,11 @@ export class Hooks {
     this.#parts.routes.clear(ulids);
   }
 
+  /** See {@link UlidRoutes.repair}. */
+  repairRoutes(): number {
+    return this.#parts.routes.repair();
+  }
+
   /** See {@link TcpNudge.nudge}. */
   nudgeTcp(...nudge: Parameters<TcpNudge["nudge"]>): void {
     this.#parts.tcpNudge.nudge(...nudge);

@@ -209,6 +209,10 @@ export class EbpfDataPlane implements DataPlane {
     this.#running?.hooks.kernel.candidates.delete(encodePair(ulids));
   }
 
+  repair(): number {
+    return this.#tolerate(() => this.#running?.hooks.repairRoutes()) ?? 0;
+  }
+
   /** Its record and tag; `undefined` where the kernel's maps have no room. */
   #begin(tag: ContextTag, ulids: AddressPair): number | undefined {
     const running = this.#running;

@@ -151,6 +151,11 @@ export class Hooks {
     this.#routes.clear(ulids);
   }
 
+  /** See {@link UlidRoutes.repair}. */
+  repairRoutes(): number {
+    return this.#routes.repair();
+  }
+
   /**
    * Gives everything back: routes first, so that no packet goes by them unrewritten, and the
    * queue behind its rules, so that no packet waits where nobody reads.

@@ -163,6 +163,10 @@ export class NfqueueDataPlane implements DataPlane {
     this.#trigger.arm(pairOctets(ulids), 0, ADDRESS_LENGTH);
   }
 
+  repair(): number {
+    return this.#tolerate(() => this.#hooks?.repairRoutes()) ?? 0;
+  }
+
   #unmap(context: PlaneContext): void {
     if (context.mapping === undefined) return;
     context.mapping = undefined;

@@ -24,7 +24,7 @@ export interface PlaneSystem {
   readonly openShim6Socket: OpenSocket<Shim6Socket>;
   readonly openIcmp6Socket: OpenSocket<Icmp6Socket>;
   /** @throws SystemError */
-  openRoutes(): Pick<UlidRoutes, "open" | "find" | "set" | "clear" | "close">;
+  openRoutes(): Pick<UlidRoutes, "open" | "find" | "set" | "clear" | "repair" | "close">;
   readonly run: RunCommand;
 }
 

@@ -176,6 +176,7 @@ export class FakeHost {
         },
         set: (ulids, { link }) => this.#open(`route ${ulids.peer} by ${this.#locators[link]}`),
         clear: (ulids) => this.#open(`no route ${ulids.peer}`),
+        repair: () => 0,
         close: () => this.#note("close routes"),
       };
     },
