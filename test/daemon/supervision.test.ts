@@ -99,7 +99,7 @@ test("the status line counts uplinks, contexts and warnings", () => {
   const contexts = { total: 1, byState: {}, byReapState: {} };
   const uplinks = [uplink, { ...uplink, operational: false }];
   expect(describeStatus({ contexts, uplinks, warnings: [] })).toBe("1 of 2 uplinks up, 1 context");
-  const warnings = [{ code: "x", text: "y" }];
+  const warnings = [{ code: "x", severity: "warning" as const, text: "y" }];
   expect(describeStatus({ contexts: { ...contexts, total: 0 }, uplinks, warnings })).toBe(
     "1 of 2 uplinks up, 0 contexts, 1 warning: see l3shim status",
   );
