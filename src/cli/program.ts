@@ -20,8 +20,8 @@ export async function runProgram(args: readonly string[]): Promise<ExitStatus> {
   return (process.exitCode as ExitStatus | undefined) ?? EXIT.done;
 }
 
-/** @param first the first argument, which may be a command */
-async function buildProgram(first: string | undefined): Promise<Command> {
+/** @param first the first argument, which may be a command; without it all commands are there */
+export async function buildProgram(first?: string): Promise<Command> {
   const program = new Command("l3shim")
     .description("Keeps IPv6 sessions alive when one of the host's uplinks dies (Shim6, REAP).")
     .version(packageVersion(), "-V, --version", "print the version")
@@ -46,6 +46,7 @@ async function registerOthers(program: Command): Promise<void> {
   (await import("./cga.ts")).registerCga(program);
   (await import("./lab.ts")).registerLab(program);
   (await import("./sim.ts")).registerSim(program);
+  (await import("./completion/command.ts")).registerCompletion(program);
 }
 
 const EXIT_HELP = `
