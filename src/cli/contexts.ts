@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ContextStatus, DoneReply } from "../daemon/api.ts";
+import type { ContextStatus, DoneReply, WatchedPairStatus } from "../daemon/api.ts";
 import { parseAddressArgument, parseTagArgument, TAG_ARGUMENT } from "./arguments.ts";
 import { ControlClient } from "./client.ts";
 import { addCommonOptions, type CommonOptions, print, printJson } from "./command.ts";
@@ -103,6 +103,15 @@ function formatNext(next: ContextStatus["next"]): string {
   return next === null ? "-" : `${next.reason} in ${formatSpan(next.in)}`;
 }
 
+/** "A > B, good for 18 s of 30 s, probe in 3 s" */
+function formatWatched(watched: WatchedPairStatus): string {
+  const { goodFor, hold, failures, next } = watched;
+  const waits = next.in === null ? "waits for traffic" : `${next.reason} in ${formatSpan(next.in)}`;
+  const failed = failures === 0 ? "" : `, failed ${failures} times lately`;
+  const good = `good for ${formatSpan(goodFor)} of ${formatSpan(hold)}`;
+  return `${formatPair(watched)}, ${good}${failed}, ${waits}`;
+}
+
 /** @param now ms since 1970 */
 function formatContext(context: ContextStatus, now: number): string {
   const fields = formatFields([
@@ -113,6 +122,7 @@ function formatContext(context: ContextStatus, now: number): string {
     ...formatFork(context),
     ["locators", formatLocators(context)],
     ["preferred", context.preferred === null ? "none" : formatPair(context.preferred)],
+    ["better", context.betterPairs.map(formatWatched).join("; ") || "none"],
     ["waits for", formatNext(context.next)],
     ["established", formatAge(context.establishedAt, now)],
     ["switches", `${context.switches}, last ${formatAge(context.lastSwitchAt, now)}`],

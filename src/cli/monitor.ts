@@ -58,7 +58,7 @@ function formatDetails(event: MonitorEvent): string {
     case "inboundok":
       return "packets come in again; ours may not arrive yet";
     case "switched":
-      return `${formatPair(event.from)} to ${formatPair(event.to)}`;
+      return `${formatPair(event.from)} to ${formatPair(event.to)}, ${event.cause}`;
     case "recovered":
       return (
         `${formatPair(event)}, detection ${event.detection.toFixed(3)} s, ` +

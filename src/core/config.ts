@@ -25,6 +25,11 @@ export interface EndpointConfig {
   readonly contextIdleTimeout: Duration;
   /** Applications get the ICMPv6 errors that the shim acts on, too (RFC 5533 section 8). */
   readonly deliverAllIcmp?: boolean;
+  /**
+   * Contexts go back to a better pair by themselves, as locator preferences say. Without it they
+   * only go to one that somebody prefers.
+   */
+  readonly failBack?: FailBackPolicy | undefined;
   /** Contexts at most, those under establishment included. */
   readonly maxContexts: number;
   /** Contexts at most with peers whose ULIDs are in one /64; without it no limit of their own. */
@@ -33,6 +38,14 @@ export interface EndpointConfig {
   readonly keyedHash: KeyedHash;
   /** For HBA and CGA; without it no locator can be proven, and none believed by proof. */
   readonly identity?: IdentityPrimitives;
+}
+
+/** When a context returns to a better pair than the one it uses. */
+export interface FailBackPolicy {
+  /** A better pair must have answered probes for this long. */
+  readonly hold: Duration;
+  /** The hold time doubles with each time that the pair fails again, up to this. */
+  readonly maxHold: Duration;
 }
 
 /** An address of this host that it offers as a locator (the paper's table 2). */

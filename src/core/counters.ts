@@ -27,6 +27,7 @@ const NAMES = [
   "icmp-error",
   "trigger-held-down",
   "context-confusion",
+  "fail-back-postponed",
 ] as const;
 
 export type CounterName = (typeof NAMES)[number];

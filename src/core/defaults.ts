@@ -1,3 +1,4 @@
+import type { FailBackPolicy } from "./config.ts";
 import { type Duration, minutes, seconds } from "./time.ts";
 
 /** Our own choices, where the standards leave one. */
@@ -70,3 +71,33 @@ export const REPETITION_INTERVAL: Duration = seconds(0.5);
 
 /** ICMPv6 errors, which anybody can forge, start an exploration of a context this often at most. */
 export const SUSPICION_INTERVAL: Duration = seconds(5);
+
+/** A better pair must have answered probes for this long before a context returns to it. */
+export const FAIL_BACK: FailBackPolicy = { hold: seconds(30), maxHold: minutes(10) };
+
+/** Probes to better pairs, of all contexts together: in a second on average, and at once. */
+export const FAIL_BACK_PROBES_PER_SECOND = 100;
+export const FAIL_BACK_PROBES_BURST = 100;
+
+/** Better pairs that a context watches. */
+export const WATCHED_PAIRS_MAX = 4;
+
+/** A probe to a better pair is repeated so often, after this time each; then it has no answer. */
+export const FAIL_BACK_TRIES = 3;
+export const FAIL_BACK_ANSWER_TIME: Duration = seconds(1);
+
+/**
+ * Between probes to a better pair, in Send Timeouts of the peer: more than one, as each probe has
+ * the peer restart its Send Timer, which would never run out else.
+ */
+export const FAIL_BACK_SEND_TIMEOUTS = 1.2;
+/** And at most this, unless the Send Timeout asks for more. */
+export const FAIL_BACK_INTERVAL_MAX: Duration = minutes(1);
+/** These intervals are longer by up to this share, so that contexts don't probe in step. */
+export const FAIL_BACK_JITTER = 0.2;
+
+/** A failure counts half after so many of the longest hold times without another one. */
+export const FAIL_BACK_CALM = 2;
+
+/** Better pairs are probed while the peer was heard, and nothing waits for an answer, for this long. */
+export const STEADY_TIME: Duration = seconds(1);

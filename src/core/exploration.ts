@@ -36,8 +36,7 @@ export class Exploration {
 
   /** Forgets everything: a new exploration begins with these pairs, in this order. */
   begin(pairs: readonly AddressPair[]): void {
-    this.#sent.length = 0;
-    this.#reported.clear();
+    this.forgetSent();
     this.#received.clear();
     this.restart(pairs);
   }
@@ -59,6 +58,12 @@ export class Exploration {
   finish(): void {
     this.#nextProbe = undefined;
     this.#answered.clear();
+  }
+
+  /** What reports say of these probes from now on is too old to go by. */
+  forgetSent(): void {
+    this.#sent.length = 0;
+    this.#reported.clear();
   }
 
   /** Forgets received probes: reports name those since the last transition to Exploring only. */

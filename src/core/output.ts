@@ -85,6 +85,17 @@ export type ExplorationCause =
   /** The daemon's earlier run was exploring when it ended. */
   | "restart";
 
+/** Why payload leaves on another pair. */
+export type SwitchCause =
+  /** An exploration has found it. */
+  | "exploration"
+  /** A better pair has been good for its hold time. */
+  | "fail-back"
+  /** Somebody prefers it. */
+  | "command"
+  /** The peer has made the context anew there. */
+  | "peer-renewed";
+
 /** Why an attempt to establish a context ended (RFC 5533 sections 7.8 and 7.13 to 7.16). */
 export type FailureCause = "no-answer" | "no-support" | "rejected";
 
@@ -110,7 +121,12 @@ export type ContextEvent = {
   | { readonly event: "failed"; readonly cause: FailureCause; readonly holdUntil: Instant }
   | { readonly event: "exploring"; readonly cause: ExplorationCause }
   | { readonly event: "inboundok" }
-  | { readonly event: "switched"; readonly from: AddressPair; readonly to: AddressPair }
+  | {
+      readonly event: "switched";
+      readonly from: AddressPair;
+      readonly to: AddressPair;
+      readonly cause: SwitchCause;
+    }
   | {
       readonly event: "recovered";
       readonly locators: AddressPair;
@@ -135,6 +151,8 @@ export type DeadlineReason =
   | "send-timeout"
   | "keepalive"
   | "probe"
+  /** A better pair is probed, or its answer is late. */
+  | "fail-back"
   /** No timer runs; payload may have started one by then. */
   | "traffic-check";
 

@@ -1,6 +1,13 @@
 import type { Context } from "./context.ts";
 import { type AddressPair, samePair } from "./output.ts";
-import { choosePair, type Draw, moveFirst, orderPairs, type PairCandidate } from "./pair-order.ts";
+import {
+  betterPairs,
+  choosePair,
+  type Draw,
+  moveFirst,
+  orderPairs,
+  type PairCandidate,
+} from "./pair-order.ts";
 import type { Shim } from "./shim.ts";
 
 /** The locator pairs of one context, by what is preferred at this moment. */
@@ -31,6 +38,23 @@ export class PairChoice {
     const { locators, preferred, peerLocators } = this.#context;
     const wanted = preferred === undefined ? [locators] : [preferred, locators];
     return choosePair(confirmed, wanted, this.#locals, peerLocators, this.#draw);
+  }
+
+  /** Pairs to be preferred to the current one, the best first; none that is known not to work. */
+  better(): AddressPair[] {
+    const { locators, preferred, peerLocators, ulids } = this.#context;
+    if (preferred !== undefined && samePair(preferred, locators)) return [];
+    const isAutomatic = this.#shim.config.failBack !== undefined;
+    const natural = isAutomatic ? betterPairs(this.#locals, peerLocators, locators, ulids) : [];
+    if (preferred === undefined || !this.#isUsable(preferred)) return natural;
+    return [preferred, ...natural.filter((pair) => !samePair(pair, preferred))];
+  }
+
+  #isUsable({ local, peer }: AddressPair): boolean {
+    return (
+      this.#locals.some(({ address }) => address === local) &&
+      this.#context.peerLocators.some(({ address, broken }) => address === peer && !broken)
+    );
   }
 
   /** Locators of ours that the peer knows and that work at this moment. */

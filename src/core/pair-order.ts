@@ -45,23 +45,60 @@ export function orderPairs(
     if (!weighted) return 0;
     return -Math.log(1 - draw()) / ((lotOfLocal?.(local) ?? 1) * (lotOfPeer?.(peer) ?? 1));
   };
+  return rankPairs(locals, peers, (local, peer) => [
+    Number(local.address === failed?.local) + Number(peer.address === failed?.peer),
+    ...standing(local, peer),
+    lot(local, peer),
+  ]).map(({ pair }) => pair);
+}
+
+/**
+ * The pairs that locator preferences put before `current`, the best first; none that is known to
+ * be broken. Among equals the ULIDs themselves come first: packets between them need no header.
+ * Lots are drawn for a new pair only; whoever has one keeps it.
+ */
+export function betterPairs(
+  locals: readonly PairCandidate[],
+  peers: readonly PairCandidate[],
+  current: AddressPair,
+  ulids: AddressPair,
+): AddressPair[] {
+  const ranked = rankPairs(
+    locals,
+    peers.filter(({ broken }) => !broken),
+    (local, peer) => [
+      ...standing(local, peer),
+      Number(local.address !== ulids.local || peer.address !== ulids.peer),
+    ],
+  );
+  const own = ranked.find(({ pair }) => samePair(pair, current))?.rank;
+  if (own === undefined) return [];
+  return ranked.filter(({ rank }) => compareRanks(rank, own) < 0).map(({ pair }) => pair);
+}
+
+/** What both ends know of a pair, so that they see the same order. */
+function standing(local: PairCandidate, peer: PairCandidate): number[] {
+  return [
+    Number(local.broken || peer.broken),
+    local.preference + peer.preference,
+    Number(local.transient) + Number(peer.transient),
+  ];
+}
+
+function rankPairs(
+  locals: readonly PairCandidate[],
+  peers: readonly PairCandidate[],
+  rank: (local: PairCandidate, peer: PairCandidate) => readonly number[],
+): RankedPair[] {
   const ranked = locals.flatMap((local) =>
     peers
       .filter((peer) => sameScope(local.address, peer.address))
-      .map(
-        (peer): RankedPair => ({
-          pair: { local: local.address, peer: peer.address },
-          rank: [
-            Number(local.address === failed?.local) + Number(peer.address === failed?.peer),
-            Number(local.broken || peer.broken),
-            local.preference + peer.preference,
-            Number(local.transient) + Number(peer.transient),
-            lot(local, peer),
-          ],
-        }),
-      ),
+      .map((peer): RankedPair => {
+        const pair = { local: local.address, peer: peer.address };
+        return { pair, rank: rank(local, peer) };
+      }),
   );
-  return ranked.sort((a, b) => compareRanks(a.rank, b.rank)).map(({ pair }) => pair);
+  return ranked.sort((a, b) => compareRanks(a.rank, b.rank));
 }
 
 /** Of pairs that are known to work, the one to use: the first wanted one, else the best. */

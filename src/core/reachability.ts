@@ -1,17 +1,25 @@
 import type { Keepalive, Probe, ProbeState } from "../wire/message.ts";
 import type { Context } from "./context.ts";
-import { SUSPICION_INTERVAL } from "./defaults.ts";
+import { STEADY_TIME, SUSPICION_INTERVAL } from "./defaults.ts";
 import { Exploration } from "./exploration.ts";
+import { FailBack } from "./fail-back.ts";
 import { packetLength } from "./message-size.ts";
-import { type AddressPair, type Deadline, type ExplorationCause, samePair } from "./output.ts";
+import {
+  type AddressPair,
+  type Deadline,
+  type ExplorationCause,
+  type SwitchCause,
+  samePair,
+} from "./output.ts";
 import { PairChoice } from "./pair-choice.ts";
-import { REAP, type ReapEvent } from "./reap.ts";
+import { PlaneOrders } from "./plane-orders.ts";
+import { NOTHING, REAP, type ReapEvent } from "./reap.ts";
 import { type ReapCheck, type ReapSpans, ReapTimers } from "./reap-timers.ts";
 import type { ReapPast } from "./saved-context.ts";
 import type { Shim } from "./shim.ts";
 import { between, type Duration, type Instant, latest, scale } from "./time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "./traffic.ts";
-import type { ReapState } from "./view.ts";
+import type { ReapState, WatchedPairView } from "./view.ts";
 
 /** Something that happened to the context, to be handled with a fresh traffic snapshot. */
 interface Occurrence {
@@ -48,8 +56,10 @@ export class Reachability {
   readonly #shim: Shim;
   readonly #context: Context;
   readonly #choice: PairChoice;
+  readonly #orders: PlaneOrders;
   readonly #timers = new ReapTimers();
   readonly #exploration = new Exploration();
+  readonly #failBack: FailBack;
   readonly #occurrences: Occurrence[] = [];
   #state: ReapState = "Operational";
   #traffic: TrafficSnapshot | undefined;
@@ -59,8 +69,6 @@ export class Reachability {
   #suspectedAt: Instant | undefined;
   /** The exploration under way is our own: it needs no allowance from what the peer sent. */
   #initiative = false;
-  /** ICMPv6 errors are kept from the ULP. */
-  #withholding = false;
   /** What an earlier run left, until the first traffic is at hand. */
   #past: ReapPast | undefined;
 
@@ -73,6 +81,8 @@ export class Reachability {
     this.#shim = shim;
     this.#context = context;
     this.#choice = new PairChoice(shim, context);
+    this.#orders = new PlaneOrders(shim, context, this.#choice);
+    this.#failBack = new FailBack(shim, context, this.#choice);
     this.#heardAt = now;
     this.#requestTraffic();
   }
@@ -80,8 +90,8 @@ export class Reachability {
   /** Payload begins to leave as the context says, and looks for the preferred pair. */
   start(): void {
     const { locators, ulids, forkedInstance } = this.#context;
-    if (forkedInstance !== 0 || !samePair(locators, ulids)) this.applyMapping();
-    this.#applyErrorPolicy();
+    if (forkedInstance !== 0 || !samePair(locators, ulids)) this.#orders.applyMapping();
+    this.#orders.applyErrorPolicy();
     this.seekPreferred();
   }
 
@@ -93,9 +103,9 @@ export class Reachability {
   takeUp(past: ReapPast): void {
     this.#past = past;
     this.#heardAt = past.heardAt;
-    this.#watch(false);
-    this.#withhold(this.#hasChoice);
-    this.applyMapping();
+    this.#orders.watch(false);
+    this.#orders.repeatErrorPolicy();
+    this.#orders.applyMapping();
     if (past.outage !== null) {
       this.#initiative = past.outage.initiative;
       this.#outage = { ...past.outage, probesSent: 0, probesReceived: 0 };
@@ -120,10 +130,14 @@ export class Reachability {
     };
   }
 
-  /** Explores when another pair than the current one is preferred. */
+  /** Asks at once whether the preferred pair works, and goes to it when it does. */
   seekPreferred(): void {
-    const { preferred, locators } = this.#context;
-    if (preferred !== undefined && !samePair(preferred, locators)) this.explore("command");
+    this.#failBack.seek();
+    this.#requestTraffic();
+  }
+
+  get betterPairs(): readonly WatchedPairView[] {
+    return this.#failBack.view;
   }
 
   get state(): ReapState {
@@ -137,10 +151,11 @@ export class Reachability {
   get deadline(): Deadline | undefined {
     const { tag } = this.#context;
     const check = this.#check;
-    const probe = this.#exploration.nextProbe;
-    if (probe !== undefined && (check === undefined || probe < check.at)) {
-      return { at: probe, reason: "probe", tag };
-    }
+    const [at, reason] =
+      this.#state === "Operational"
+        ? ([this.#failBack.deadline, "fail-back"] as const)
+        : ([this.#exploration.nextProbe, "probe"] as const);
+    if (at !== undefined && (check === undefined || at < check.at)) return { at, reason, tag };
     return check && { at: check.at, reason: check.reason, tag };
   }
 
@@ -171,7 +186,8 @@ export class Reachability {
 
   /** Ls(local), Ls(peer) or the state of a local locator has changed. */
   handleLocatorsChanged(now: Instant): void {
-    this.#applyErrorPolicy();
+    this.#orders.applyErrorPolicy();
+    this.#failBack.invalidate();
     if (this.#state !== "Operational") {
       this.#exploration.restart(this.#choice.ordered());
       this.#exploration.hasten(now);
@@ -217,6 +233,7 @@ export class Reachability {
     this.#runTimers(now);
     const probeAt = this.#exploration.nextProbe;
     if (probeAt !== undefined && probeAt <= now) this.#process(now, { event: "retransmission" });
+    if (this.#state === "Operational") this.#watchBetterPairs(now);
     this.#check = this.#timers.nextCheck(now, this.#state, this.#traffic, this.#spans);
   }
 
@@ -252,10 +269,11 @@ export class Reachability {
   /** One step of the table in reap.ts. */
   #process(now: Instant, occurrence: Occurrence): void {
     const before = this.#state;
-    const transition = REAP[occurrence.event][before];
     const traffic = this.#traffic;
     if (traffic === undefined) throw new Error("REAP ran without a traffic snapshot");
     const sending = this.#timers.sendStart(before, traffic) !== undefined;
+    const aside = sending && this.#isFailBackAnswer(occurrence);
+    const transition = aside ? NOTHING : REAP[occurrence.event][before];
     const keeping = this.#timers.keepaliveStart(before, traffic) !== undefined;
     if (transition.next !== undefined) this.#state = transition.next;
     this.#changeState(now, before, occurrence);
@@ -281,12 +299,13 @@ export class Reachability {
     if (this.#isOwnCause(occurrence.cause)) this.#initiative = true;
     if (before === this.#state) return;
     if (before === "Operational") this.#beginOutage(now, occurrence.cause);
+    this.#failBack.suspend();
     if (before === "Operational" || this.#state === "Operational") {
       this.#shim.noteChange(this.#context);
     }
-    if (before === "Exploring") this.#watch(false);
+    if (before === "Exploring") this.#orders.watch(false);
     if (this.#state === "Exploring") {
-      this.#watch(true);
+      this.#orders.watch(true);
       this.#exploration.forgetReceived();
       const cause = occurrence.cause ?? "send-timeout";
       this.#shim.report(now, this.#context, { event: "exploring", cause });
@@ -295,10 +314,6 @@ export class Reachability {
       if (before === "Exploring") this.#exploration.restart(this.#choice.ordered());
       this.#shim.report(now, this.#context, { event: "inboundok" });
     }
-  }
-
-  #watch(on: boolean): void {
-    this.#shim.emit({ type: "watch", tag: this.#context.tag, on });
   }
 
   #beginOutage(now: Instant, cause: ExplorationCause | undefined): void {
@@ -349,8 +364,39 @@ export class Reachability {
     if (event === "probe-exploring") return;
     const chosen = this.#choice.best(confirmed);
     if (chosen !== undefined && !samePair(chosen, this.#context.locators)) {
-      this.#switchTo(now, chosen);
+      this.#switchTo(now, chosen, "exploration");
     }
+    this.#takeFailBackAnswers(now, probe.message);
+  }
+
+  /**
+   * An answer to a probe over another pair says nothing of the current one: payload that waits
+   * for its own answer there goes on waiting.
+   */
+  #isFailBackAnswer({ event, probe }: Occurrence): boolean {
+    if (event !== "probe-operational" || probe === undefined) return false;
+    return this.#failBack.isAnsweredBy(probe.message.receivedProbes);
+  }
+
+  #takeFailBackAnswers(now: Instant, { receivedProbes }: Probe): void {
+    const good = this.#failBack.takeAnswers(now, receivedProbes);
+    if (good === undefined) return;
+    this.#noteReachable([good.pair]);
+    this.#switchTo(now, good.pair, good.wanted ? "command" : "fail-back");
+  }
+
+  #watchBetterPairs(now: Instant): void {
+    const sent = this.#failBack.probe(now, this.#isSteady(now));
+    if (sent === 0) return;
+    this.probesSent += sent;
+    this.#exploration.forgetSent();
+  }
+
+  /** The peer was heard a moment ago, and nothing of ours waits for an answer for longer. */
+  #isSteady(now: Instant): boolean {
+    const { lastIn, firstUnansweredOut } = this.#traffic ?? {};
+    const waits = firstUnansweredOut === undefined ? 0 : between(firstUnansweredOut, now);
+    return waits <= STEADY_TIME && between(latest(this.#heardAt, lastIn), now) <= STEADY_TIME;
   }
 
   #noteReachable(confirmed: readonly AddressPair[]): void {
@@ -365,54 +411,21 @@ export class Reachability {
     this.#heardAt = now;
     const { locators } = this.#context;
     const doubtful = before !== "Operational" || !this.#context.hasPair(locators);
-    if (doubtful && !samePair(proven, locators)) this.#switchTo(now, proven);
-    else this.applyMapping();
+    if (doubtful && !samePair(proven, locators)) this.#switchTo(now, proven, "peer-renewed");
+    else this.#orders.applyMapping();
   }
 
-  #switchTo(now: Instant, to: AddressPair): void {
+  #switchTo(now: Instant, to: AddressPair, cause: SwitchCause): void {
     const context = this.#context;
     const from = context.locators;
+    if (cause === "exploration") this.#failBack.noteFailure(now, from);
+    this.#failBack.invalidate();
     context.locators = to;
     context.switches += 1;
     context.lastSwitchAt = now;
     this.#shim.noteChange(context);
-    this.applyMapping();
-    this.#shim.report(now, context, { event: "switched", from, to });
-  }
-
-  /**
-   * Tells the data plane how payload leaves. Nothing of ours leaves on a context that the peer
-   * forked, unless we select something for it: forking is for one direction (RFC 5533 section
-   * 4.2). What does leave has the payload header even between the ULIDs, or the peer would take
-   * it for the default context's.
-   */
-  applyMapping(): void {
-    const { tag, ulids, locators, peerTag, forkedInstance, selector } = this.#context;
-    if (peerTag === undefined) return;
-    const mapping = { ulids, locators, peerTag };
-    if (forkedInstance !== 0) {
-      if (selector === undefined) return;
-      this.#shim.emit({ type: "set-mapping", tag, mapping: { ...mapping, selector } });
-    } else if (samePair(locators, ulids)) {
-      this.#shim.emit({ type: "clear-mapping", tag });
-    } else {
-      this.#shim.emit({ type: "set-mapping", tag, mapping });
-    }
-  }
-
-  #applyErrorPolicy(): void {
-    if (this.#hasChoice !== this.#withholding) this.#withhold(this.#hasChoice);
-  }
-
-  /** Without another pair the shim can do nothing about an error: then it is the ULP's. */
-  get #hasChoice(): boolean {
-    const { config } = this.#shim;
-    return config.deliverAllIcmp !== true && this.#choice.size > 1;
-  }
-
-  #withhold(on: boolean): void {
-    this.#withholding = on;
-    this.#shim.emit({ type: "withhold-errors", tag: this.#context.tag, on });
+    this.#orders.applyMapping();
+    this.#shim.report(now, context, { event: "switched", from, to, cause });
   }
 
   #sendProbe(now: Instant, { event, probe }: Occurrence): void {

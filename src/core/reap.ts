@@ -30,7 +30,7 @@ export interface ReapTransition {
   readonly message?: "probe" | "keepalive";
 }
 
-const NOTHING: ReapTransition = {};
+export const NOTHING: ReapTransition = {};
 const EXPLORE: ReapTransition = {
   next: "Exploring",
   sendTimer: "stop",

@@ -12,6 +12,8 @@ import {
   ANSWERS_PER_SECOND,
   CACHED_PROOFS,
   EVICTION_CANDIDATES,
+  FAIL_BACK_PROBES_BURST,
+  FAIL_BACK_PROBES_PER_SECOND,
   UNPROVEN_PACKETS_BURST,
   UNPROVEN_PACKETS_PER_SECOND,
 } from "./defaults.ts";
@@ -46,6 +48,8 @@ export class Shim {
   readonly #answers = new TokenBucket(ANSWERS_PER_SECOND, ANSWERS_BURST);
   /** Of what we begin ourselves, to locators at which their peers have not answered. */
   readonly unprovenPackets = new PrefixBuckets(UNPROVEN_PACKETS_PER_SECOND, UNPROVEN_PACKETS_BURST);
+  /** Of the probes that watch better pairs. */
+  readonly failBackProbes = new TokenBucket(FAIL_BACK_PROBES_PER_SECOND, FAIL_BACK_PROBES_BURST);
   /** First generations of the lists that were offered. */
   readonly #generations = new BoundedMap<number>(CACHED_PROOFS);
   readonly #outputs: Output[] = [];

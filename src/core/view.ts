@@ -2,7 +2,7 @@ import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { FlowSelector } from "./flow-selector.ts";
 import type { AddressPair, Deadline } from "./output.ts";
-import type { Instant } from "./time.ts";
+import type { Duration, Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
 
 /** RFC 5533 section 6.2. A context in IDLE has no state at the host, and is in no list. */
@@ -32,6 +32,21 @@ export interface PeerLocatorView {
   readonly reachable: boolean;
 }
 
+/** A better pair that a context watches. */
+export interface WatchedPairView {
+  readonly locators: AddressPair;
+  /** For how long it has answered probes, and how long it has to. */
+  readonly goodFor: Duration;
+  readonly hold: Duration;
+  /** How often it has failed in use lately: the hold time doubles with each. */
+  readonly failures: number;
+  readonly next: {
+    /** "probe": it is asked; "answer": its answer is late; "traffic": when payload flows again. */
+    readonly reason: "probe" | "answer" | "traffic";
+    readonly at: Instant | undefined;
+  };
+}
+
 /** A read-only look at one context: the paper's table 1. */
 export interface ContextView {
   readonly tag: ContextTag;
@@ -42,6 +57,8 @@ export interface ContextView {
   readonly locators: AddressPair;
   /** The pair to use whenever it works; `undefined` for whichever does. */
   readonly preferred: AddressPair | undefined;
+  /** Pairs that it would rather use than the current one, the best first. */
+  readonly betterPairs: readonly WatchedPairView[];
   readonly forkedInstance: number;
   /** Which packets a forked context carries; `undefined` for none, and for the default context. */
   readonly selector: FlowSelector | undefined;

@@ -20,7 +20,13 @@
 
 import type { SecurityMode } from "../core/config.ts";
 import type { FlowSelector } from "../core/flow-selector.ts";
-import type { CloseCause, DeadlineReason, ExplorationCause, FailureCause } from "../core/output.ts";
+import type {
+  CloseCause,
+  DeadlineReason,
+  ExplorationCause,
+  FailureCause,
+  SwitchCause,
+} from "../core/output.ts";
 import type { ContextState, ReapState } from "../core/view.ts";
 
 export const SCHEMA_VERSION = 1;
@@ -134,6 +140,8 @@ export interface ContextStatus {
   readonly peerLocator: string;
   /** The pair to use whenever it works; `null` for whichever does. */
   readonly preferred: LocatorPairStatus | null;
+  /** Pairs that it would rather use than the current one, the best first. */
+  readonly betterPairs: readonly WatchedPairStatus[];
   readonly localTag: string;
   readonly peerTag: string | null;
   /** 0 for a default context, else that of a fork (RFC 5533 section 5.15.7). */
@@ -188,6 +196,21 @@ export interface OpenRequest {
 export interface LocatorPairStatus {
   readonly localLocator: string;
   readonly peerLocator: string;
+}
+
+/** A better pair than the current one, which is probed now and then. Spans are in seconds. */
+export interface WatchedPairStatus extends LocatorPairStatus {
+  /** For how long it has answered, and for how long it must have before payload goes there. */
+  readonly goodFor: number;
+  readonly hold: number;
+  /** How often it has failed in use lately; each doubles `hold`. */
+  readonly failures: number;
+  readonly next: {
+    /** "probe": it is asked; "answer": its answer is late; "traffic": when payload flows again. */
+    readonly reason: "probe" | "answer" | "traffic";
+    readonly at: string | null;
+    readonly in: number | null;
+  };
 }
 
 /** Which pair to use whenever it works; `{}` for whichever does. */
@@ -259,6 +282,7 @@ export type ContextMonitorEvent = {
       readonly event: "switched";
       readonly from: LocatorPairStatus;
       readonly to: LocatorPairStatus;
+      readonly cause: SwitchCause;
     }
   | ({
       readonly event: "recovered";

@@ -118,12 +118,13 @@ test("a fork is shown with what it carries, its preferred pair, weights and tran
     fork         instance N, carries dscp 46
     locators     2001:db8:a2::a > 2001:db8:b2::b
     preferred    2001:db8:a2::a > 2001:db8:b2::b
-    waits for    traffic-check in N s
+    better       none
+    waits for    keepalive in N s
     established  AGE
     switches     1, last AGE
     in           0 packets, 0 B, last -
     out          0 packets, 0 B, last -
-    probes       2 sent, 1 received
+    probes       1 sent, 1 received
     keepalives   0 sent, 0 received
 
     LOCAL LOCATOR   PREF  WEIGHT  STATE

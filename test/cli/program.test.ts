@@ -140,6 +140,7 @@ test("a context after a switch is shown with its locators", async () => {
     ULIDs        2001:db8:a1::a > 2001:db8:b1::b
     locators     2001:db8:a2::a > 2001:db8:b2::b
     preferred    none
+    better       none
     waits for    keepalive in N s
     established  AGE
     switches     1, last AGE

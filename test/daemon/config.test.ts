@@ -30,6 +30,7 @@ test("an empty file gives safe defaults", () => {
     maxContexts: 65_536,
     maxContextsPerPrefix: 4096,
     trigger: { packets: 50, age: undefined },
+    failBack: { hold: 30_000, maxHold: 600_000 },
     nfqueue: { inboundHook: "prerouting", backend: "auto", queue: 14_000 },
     temporaryLocators: false,
     uplinks: [],
@@ -51,6 +52,7 @@ test("every key reaches the configuration", () => {
      max-contexts-per-prefix = 8
      icmp-errors = "all"
      trigger = { packets = 1, age = 2 }
+     fail-back = { automatic = true, hold = 5, max-hold = 60 }
      ebpf.pin-directory = "/run/bpf/here"
      nfqueue.inbound-hook = "input"
      nfqueue.backend = "nft"
@@ -83,6 +85,7 @@ test("every key reaches the configuration", () => {
     maxContexts: 9,
     maxContextsPerPrefix: 8,
     trigger: { packets: 1, age: 2_000 },
+    failBack: { hold: 5_000, maxHold: 60_000 },
     nfqueue: { inboundHook: "input", backend: "nft", queue: 7 },
     temporaryLocators: true,
     uplinks: [
@@ -123,6 +126,11 @@ test.each([
   ['\n\nsend-timeout = "x"', 3, "send-timeout: must be a whole number"],
   ["context-idle-timeout = 299", 1, "context-idle-timeout: must be a whole number from 300"],
   ['security = "none"', 1, 'security: must be one of "verified", "unverified", but is "none"'],
+  ["[fail-back]\nhold = 0", 2, "fail-back.hold: must be a whole number from 1 to 86400 (seconds)"],
+  ["[fail-back]\nautomatic = 1", 2, "fail-back.automatic: must be true or false, but is 1"],
+  ["[fail-back]\nhold = 60\nmax-hold = 30", 3, "fail-back.max-hold: must not be less than hold"],
+  ["[fail-back]\nhold = 700", 1, "fail-back.max-hold: must not be less than hold"],
+  ["[fail-back]\nwait = 7", 2, "fail-back.wait"],
   ['ebpf.pin-directory = "here"', 1, "ebpf.pin-directory: must be a path from the root on"],
   ["sendtimeout = 10", 1, "sendtimeout: unknown key; known here: security, dataplane"],
   ["[trigger]\n\npacket = 5", 3, "trigger.packet: unknown key; known here: packets, age"],

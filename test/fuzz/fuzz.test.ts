@@ -13,6 +13,7 @@ const SEED = 20_061;
 /** Too few inputs a second for a rate limit, no proofs in mode "unverified", no such limit set. */
 const UNREACHED = new Set([
   ...["drop-rate-limit", "drop-cga-parameters", "drop-signature-budget", "drop-prefix-limit"],
+  "fail-back-postponed",
 ]);
 const MEGABYTE = 2 ** 20;
 

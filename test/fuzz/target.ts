@@ -1,3 +1,4 @@
+import { FAIL_BACK } from "../../src/core/defaults.ts";
 import { Endpoint } from "../../src/core/endpoint.ts";
 import type { ContextEvent, Output } from "../../src/core/output.ts";
 import { type Instant, minutes, seconds } from "../../src/core/time.ts";
@@ -40,6 +41,7 @@ export class Target {
       sendTimeout: seconds(10),
       contextIdleTimeout: minutes(10),
       maxContexts: MAX_CONTEXTS,
+      failBack: FAIL_BACK,
       random: seededRandom(seed),
       keyedHash: hmac,
     });

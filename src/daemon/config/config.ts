@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import type { SecurityMode } from "../../core/config.ts";
+import type { FailBackPolicy, SecurityMode } from "../../core/config.ts";
 import { type Duration, seconds } from "../../core/time.ts";
 import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
 import type { Sec } from "../../identity/sec.ts";
@@ -24,6 +24,8 @@ export interface DaemonConfig {
   readonly maxContexts: number;
   readonly maxContextsPerPrefix: number;
   readonly trigger: TriggerPolicy;
+  /** `undefined`: contexts return to a better pair by command only. */
+  readonly failBack: FailBackPolicy | undefined;
   readonly ebpf: EbpfConfig;
   readonly nfqueue: NfqueueConfig;
   /** Offer temporary addresses (RFC 8981) as locators too. */
@@ -181,6 +183,7 @@ function fromFile(file: ConfigFile): DaemonConfig {
       packets: file.trigger.packets,
       age: file.trigger.age === undefined ? undefined : seconds(file.trigger.age),
     },
+    failBack: failBackFrom(file["fail-back"]),
     ebpf: { pinDirectory: file.ebpf["pin-directory"] },
     nfqueue: {
       inboundHook: file.nfqueue["inbound-hook"],
@@ -210,4 +213,9 @@ function fromFile(file: ConfigFile): DaemonConfig {
     hookDirectory: file.hooks.directory,
     logLevel: file.log.level,
   };
+}
+
+function failBackFrom(table: ConfigFile["fail-back"]): FailBackPolicy | undefined {
+  if (!table.automatic) return undefined;
+  return { hold: seconds(table.hold), maxHold: seconds(table["max-hold"]) };
 }

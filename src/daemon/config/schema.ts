@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import {
   CONTEXT_IDLE_TIMEOUT,
+  FAIL_BACK,
   MAX_CONTEXTS,
   MAX_CONTEXTS_PER_PREFIX,
 } from "../../core/defaults.ts";
@@ -46,6 +47,18 @@ const uplink = table({
   prefix: v.optional(prefix64),
 });
 
+const failBack = v.pipe(
+  table({
+    automatic: v.optional(flag, true),
+    hold: v.optional(integer(1, 86_400, "(seconds)"), FAIL_BACK.hold / 1000),
+    "max-hold": v.optional(integer(1, 86_400, "(seconds)"), FAIL_BACK.maxHold / 1000),
+  }),
+  v.forward(
+    v.check((table) => table["max-hold"] >= table.hold, "must not be less than hold"),
+    ["max-hold"],
+  ),
+);
+
 export const CONFIG_SCHEMA = table({
   security: v.optional(choice(["verified", "unverified"]), "verified"),
   dataplane: v.optional(choice(["auto", "ebpf", "nfqueue"]), "auto"),
@@ -64,6 +77,7 @@ export const CONFIG_SCHEMA = table({
     }),
     {},
   ),
+  "fail-back": v.optional(failBack, {}),
   ebpf: v.optional(table({ "pin-directory": v.optional(absolutePath, "/run/l3shim/bpf") }), {}),
   nfqueue: v.optional(
     table({

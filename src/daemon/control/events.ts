@@ -81,7 +81,7 @@ function eventDetails(event: ContextEvent, forkedInstance: number, clock: Clock)
     case "inboundok":
       return {};
     case "switched":
-      return { from: locatorPair(event.from), to: locatorPair(event.to) };
+      return { from: locatorPair(event.from), to: locatorPair(event.to), cause: event.cause };
     case "recovered":
       return {
         ...locatorPair(event.locators),

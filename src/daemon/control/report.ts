@@ -2,7 +2,7 @@ import type { LocalLocator } from "../../core/config.ts";
 import type { AddressPair } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
 import type { TrafficSnapshot } from "../../core/traffic.ts";
-import type { ContextView } from "../../core/view.ts";
+import type { ContextView, WatchedPairView } from "../../core/view.ts";
 import type { Address } from "../../wire/address.ts";
 import { formatTag } from "../../wire/tag.ts";
 import type {
@@ -11,6 +11,7 @@ import type {
   LocatorPairStatus,
   StatusReply,
   UplinkStatus,
+  WatchedPairStatus,
 } from "../api.ts";
 import { type Clock, inSeconds, isoTime } from "../clock.ts";
 import type { Uplink } from "../host/uplinks.ts";
@@ -32,6 +33,7 @@ export function contextStatus(
     localLocator: view.locators.local,
     peerLocator: view.locators.peer,
     preferred: view.preferred === undefined ? null : locatorPair(view.preferred),
+    betterPairs: view.betterPairs.map((watched) => watchedPair(watched, clock)),
     localTag: formatTag(view.tag),
     peerTag: view.peerTag === undefined ? null : formatTag(view.peerTag),
     forkedInstance: view.forkedInstance,
@@ -57,6 +59,22 @@ export function contextStatus(
     keepalivesSent: view.keepalivesSent,
     keepalivesReceived: view.keepalivesReceived,
     next: nextStep(view, clock),
+  };
+}
+
+function watchedPair(watched: WatchedPairView, clock: Clock): WatchedPairStatus {
+  const { locators, failures, next } = watched;
+  const { at } = next;
+  return {
+    ...locatorPair(locators),
+    goodFor: inSeconds(watched.goodFor),
+    hold: inSeconds(watched.hold),
+    failures,
+    next: {
+      reason: next.reason,
+      at: at === undefined ? null : isoTime(clock, at),
+      in: at === undefined ? null : inSeconds(Math.max(0, at - clock.now())),
+    },
   };
 }
 

@@ -5,8 +5,10 @@ import type { RefusedState } from "../../../src/core/restoration.ts";
 import {
   after,
   type Duration,
+  earliest,
   type Instant,
   instant,
+  latest,
   milliseconds,
   minutes,
   seconds,
@@ -86,9 +88,9 @@ export class World {
   run(span: Duration): void {
     const end = after(this.now, span);
     for (;;) {
-      const next = this.#next();
-      if (next === undefined || next.at > end) break;
-      this.now = next.at > this.now ? next.at : this.now;
+      const next = this.#next(end);
+      if (next === undefined) break;
+      this.now = latest(this.now, next.at);
       next.run(this.now);
     }
     this.now = end;
@@ -101,7 +103,8 @@ export class World {
     );
   }
 
-  #next(): { at: Instant; run: (now: Instant) => void } | undefined {
+  /** What comes next, and is taken off, unless it comes after `end`. */
+  #next(end: Instant): { at: Instant; run: (now: Instant) => void } | undefined {
     const task = this.#tasks.reduce<Task | undefined>(
       (first, candidate) =>
         first === undefined ||
@@ -118,7 +121,9 @@ export class World {
         : [{ at: deadline.at, run: (now: Instant) => host.timeout(now) }];
     });
     const timer = timers.sort((a, b) => a.at - b.at)[0];
-    if (task !== undefined && (timer === undefined || task.at <= timer.at)) {
+    const at = earliest(task?.at, timer?.at);
+    if (at === undefined || at > end) return undefined;
+    if (task !== undefined && task.at === at) {
       this.#tasks.splice(this.#tasks.indexOf(task), 1);
       return task;
     }
