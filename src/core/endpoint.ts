@@ -21,7 +21,7 @@ import { findRefusedI1, findUndeliverable } from "./icmp.ts";
 import { sameOffer } from "./locator-set.ts";
 import { LocatorUpdates } from "./locator-updates.ts";
 import { findForeignCriticalOption } from "./options-allowed.ts";
-import type { AddressPair, Deadline, Output } from "./output.ts";
+import type { AddressPair, Deadline, HostSuspicion, Output } from "./output.ts";
 import { type RefusedState, Restoration } from "./restoration.ts";
 import { ERROR_CRITICAL_OPTION, ERROR_UNKNOWN_TYPE } from "./rfc5533.ts";
 import { type SavedContext, saveContext } from "./saved-context.ts";
@@ -172,6 +172,17 @@ export class Endpoint {
       context.reachability?.handleLocatorsChanged(now);
       if (context.state === "ESTABLISHED") this.#updates.handleLocalChange(now, context);
       this.#shim.contexts.reschedule(context);
+    }
+  }
+
+  /**
+   * Paths from these addresses may have died: contexts that are on one of them explore at once.
+   * Payload moves when another pair is confirmed.
+   */
+  handleHostSuspicion(now: Instant, locals: readonly Address[], cause: HostSuspicion): void {
+    for (const context of this.#shim.contexts.values()) {
+      if (context.state !== "ESTABLISHED" || !locals.includes(context.locators.local)) continue;
+      context.reachability?.handleSuspicion(now, cause);
     }
   }
 

@@ -81,6 +81,10 @@ export type ExplorationCause =
   | "local-locator-lost"
   | "peer-locator-lost"
   | "icmp-error"
+  /** The uplink's router does not answer any more. */
+  | "router-lost"
+  /** The machine has slept, and the path may have died meanwhile. */
+  | "resumed"
   | "command"
   /** The daemon's earlier run was exploring when it ended. */
   | "restart";
@@ -141,6 +145,9 @@ export type ContextEvent = {
   | { readonly event: "peer-locators-changed"; readonly locators: readonly Address[] }
   | { readonly event: "closed"; readonly cause: CloseCause }
 );
+
+/** What the host itself has noticed that may have killed paths. */
+export type HostSuspicion = Extract<ExplorationCause, "router-lost" | "resumed">;
 
 /** What a context waits for; `Endpoint.pollTimeout()` returns the earliest. */
 export type DeadlineReason =

@@ -8,6 +8,7 @@ import {
   type AddressPair,
   type Deadline,
   type ExplorationCause,
+  type HostSuspicion,
   type SwitchCause,
   samePair,
 } from "./output.ts";
@@ -40,6 +41,14 @@ interface Outage {
 
 /** A few rounds at most: each timeout that is acted on stops or moves its timer. */
 const TIMEOUTS_PER_READING = 4;
+
+/** What only the host itself can know or want, and nobody else can feign. */
+const OWN_CAUSES: readonly ExplorationCause[] = [
+  "command",
+  "local-locator-lost",
+  "router-lost",
+  "resumed",
+];
 
 const PROBE_STATES: Readonly<Record<ReapState, ProbeState>> = {
   Operational: "operational",
@@ -209,12 +218,12 @@ export class Reachability {
     this.#enqueue({ event: "peer-renewed", proven: arrival });
   }
 
-  /** Somebody says that the current pair is dead. It is tried first: it may not be true. */
-  handleSuspicion(now: Instant): void {
+  /** Somebody says that the current pair is dead. It may not be true. */
+  handleSuspicion(now: Instant, cause: HostSuspicion | "icmp-error" = "icmp-error"): void {
     const last = this.#suspectedAt;
     if (last !== undefined && between(last, now) < SUSPICION_INTERVAL) return;
     this.#suspectedAt = now;
-    this.explore("icmp-error");
+    this.explore(cause);
   }
 
   explore(cause: ExplorationCause): void {
@@ -326,13 +335,15 @@ export class Reachability {
       probesReceived: this.probesReceived,
     };
     const pairs = this.#choice.ordered();
-    this.#exploration.begin(cause === "icmp-error" ? pairs.toReversed() : pairs);
+    // What may well work is tried first, else last.
+    const isDoubtful = cause === "icmp-error" || cause === "resumed";
+    this.#exploration.begin(isDoubtful ? pairs.toReversed() : pairs);
   }
 
   /** The host itself has something to send, or asks for it; nobody else can feign that. */
   #isOwnCause(cause: ExplorationCause | undefined): boolean {
     if (cause === "send-timeout") return this.#traffic?.firstUnansweredOut !== undefined;
-    return cause === "command" || cause === "local-locator-lost";
+    return cause !== undefined && OWN_CAUSES.includes(cause);
   }
 
   #finishOutage(now: Instant): void {

@@ -1,6 +1,6 @@
 import type { LocalLocator } from "../core/config.ts";
 import type { Endpoint } from "../core/endpoint.ts";
-import type { AddressPair, ContextEvent } from "../core/output.ts";
+import type { AddressPair, ContextEvent, HostSuspicion } from "../core/output.ts";
 import type { Duration, Instant } from "../core/time.ts";
 import type { ContextView } from "../core/view.ts";
 import type { DataPlane } from "../dataplane/dataplane.ts";
@@ -31,12 +31,15 @@ import type { Hooks } from "./hooks.ts";
 import { Host, type HostSystem } from "./host/host.ts";
 import { proofWarnings } from "./identity/proof.ts";
 import { type Logger, logContextEvent } from "./log.ts";
+import { SuspendWatch } from "./suspend-watch.ts";
 
 /** What a daemon is made of; tests bring their own. */
 export interface DaemonParts {
   readonly config: DaemonConfig;
   readonly version: string;
   readonly clock: Clock;
+  /** A clock that goes on while the machine sleeps. */
+  readonly bootTime: () => Instant;
   readonly endpoint: Endpoint;
   readonly plane: DataPlane;
   readonly system: HostSystem;
@@ -60,6 +63,7 @@ export class Daemon implements ControlService {
   readonly #host: Host;
   readonly #server: ControlServer;
   readonly #keeper: ContextKeeper;
+  readonly #suspendWatch: SuspendWatch;
   readonly #startedAt: Instant;
   readonly #counters = { "send-failed": 0, "host-warning": 0 };
 
@@ -73,8 +77,10 @@ export class Daemon implements ControlService {
       addressesChosen: (addresses) => log.info({ addresses }, "own addresses"),
       warning: (error) => this.#warn(error),
       repairPlane: () => plane.repair(),
+      routerLost: (locators) => this.#suspect(locators, "router-lost"),
       failed: (error) => parts.failed(error),
     });
+    this.#suspendWatch = new SuspendWatch(clock, parts.bootTime, () => this.#handleResume());
     this.#server = new ControlServer(this, parts.authority);
     if (parts.hooks !== undefined) this.events.subscribe(parts.hooks);
     this.#keeper = new ContextKeeper({
@@ -99,6 +105,7 @@ export class Daemon implements ControlService {
     this.#host.start(kept.map(({ localUlid }) => localUlid));
     await this.#driver.start((now) => this.#keeper.restore(now));
     this.#host.settle();
+    this.#suspendWatch.start();
     await this.#server.listen(socket, config.controlReaders);
     log.info({ version, dataplane: plane.name, socket }, "started");
     for (const { code, text } of configWarnings(config)) log.warn({ code }, text);
@@ -106,6 +113,7 @@ export class Daemon implements ControlService {
 
   /** Leaves plain IPv6 and the host as it was. Safe to call twice and after a failed start. */
   async stop(): Promise<void> {
+    this.#suspendWatch.stop();
     // The data plane first: nothing may be rewritten to addresses that are on their way out.
     try {
       await this.#driver.stop();
@@ -126,6 +134,7 @@ export class Daemon implements ControlService {
       log.warn({ dataplane: plane.name }, "this data plane cannot go on without the daemon");
       return this.stop();
     }
+    this.#suspendWatch.stop();
     this.#keeper.close();
     try {
       await this.#driver.release();
@@ -251,6 +260,21 @@ export class Daemon implements ControlService {
     });
     log.info({ locators: shown }, "locators changed");
     this.#driver.run((endpoint, now) => endpoint.handleLocalLocators(now, locators));
+  }
+
+  /** Whatever was true before the machine slept may not be any more. */
+  #handleResume(): void {
+    const { endpoint } = this.#parts;
+    this.#suspect(
+      endpoint.localLocators.map(({ address }) => address),
+      "resumed",
+    );
+  }
+
+  /** Sessions from these addresses look for another path before a timer of theirs runs out. */
+  #suspect(locals: readonly Address[], cause: HostSuspicion): void {
+    this.#parts.log.info({ locators: locals, cause }, "paths may be dead");
+    this.#driver.run((endpoint, now) => endpoint.handleHostSuspicion(now, locals, cause));
   }
 
   #handleSendFailure({ source, destination }: SendOutput, error: Error): void {

@@ -45,6 +45,7 @@ function flushHost({ config, system }: FlushParts, failures: unknown[]): void {
     locatorsChanged: () => undefined,
     addressesChosen: () => undefined,
     repairPlane: () => 0,
+    routerLost: () => undefined,
     warning: fail,
     failed: fail,
   }).flush();

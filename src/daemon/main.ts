@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Endpoint } from "../core/endpoint.ts";
-import { monotonicNow } from "../linux/clock.ts";
+import { bootTimeNow, monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
@@ -158,6 +158,7 @@ function buildDaemon(
     version: options.version,
     authority: new Authority(),
     clock,
+    bootTime: bootTimeNow,
     endpoint: new Endpoint({
       ...config,
       random: randomBytes,

@@ -1,3 +1,4 @@
+import { uptime } from "node:os";
 import { type Instant, instant } from "../core/time.ts";
 
 const NANOSECONDS_PER_MILLISECOND = 1e6;
@@ -8,4 +9,12 @@ const NANOSECONDS_PER_MILLISECOND = 1e6;
  */
 export function monotonicNow(): Instant {
   return instant(Number(process.hrtime.bigint()) / NANOSECONDS_PER_MILLISECOND);
+}
+
+/**
+ * CLOCK_BOOTTIME in milliseconds: as {@link monotonicNow}, but it goes on while the machine sleeps. To
+ * the hundredth of a second.
+ */
+export function bootTimeNow(): Instant {
+  return instant(uptime() * 1_000);
 }

@@ -4,7 +4,7 @@ import { NetlinkSocket } from "./netlink-socket.ts";
 import type { NetworkTable } from "./network-table.ts";
 import type { AddressLabel, InterfaceAddress, Prefix } from "./rtnetlink.ts";
 import * as rt from "./rtnetlink-constants.ts";
-import { decodeAddressLabel } from "./rtnetlink-decode.ts";
+import { decodeAddress, decodeAddressLabel } from "./rtnetlink-decode.ts";
 import { dumpNetwork } from "./rtnetlink-dump.ts";
 import {
   type AddressEdit,
@@ -38,6 +38,14 @@ export class RouteEditor {
   /** The tables as they are now. */
   read(): Pick<NetworkTable, "links" | "addresses" | "routes" | "rules"> {
     return dumpNetwork(this.#socket);
+  }
+
+  /** The addresses, with their lifetimes as they are now. */
+  readAddresses(): InterfaceAddress[] {
+    const body = encodeDumpBody(rt.IFADDRMSG_LENGTH);
+    return this.#socket
+      .dump(rt.RTM_GETADDR, body, "read the host's addresses")
+      .flatMap((message) => decodeAddress(message) ?? []);
   }
 
   /** @throws SystemError EEXIST when the interface has this address */

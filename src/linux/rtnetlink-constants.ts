@@ -11,6 +11,7 @@ export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
+export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
@@ -20,6 +21,7 @@ export const RTM_DELADDRLABEL = 73;
 export const RTM_GETADDRLABEL = 74;
 
 export const RTNLGRP_LINK = 1;
+export const RTNLGRP_NEIGH = 3;
 export const RTNLGRP_IPV6_IFADDR = 9;
 export const RTNLGRP_IPV6_ROUTE = 11;
 export const RTNLGRP_IPV6_RULE = 19;
@@ -97,6 +99,7 @@ export const RTA_EXPIRES = 23;
 export const RTAX_MTU = 2;
 
 export const NDA_DST = 1;
+export const NUD_FAILED = 0x20;
 
 export const IFAL_ADDRESS = 1;
 export const IFAL_LABEL = 2;

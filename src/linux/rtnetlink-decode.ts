@@ -18,6 +18,7 @@ import {
   ANY_PREFIX,
   type InterfaceAddress,
   type Link,
+  type Neighbor,
   type Prefix,
   type Route,
   type RouteType,
@@ -167,6 +168,17 @@ export function decodeAddressLabel({ body }: NetlinkMessage): AddressLabel | und
   const label = u32(attributes, rt.IFAL_LABEL);
   if (label === undefined) throw new NetlinkFormatError("the kernel left out a label");
   return { prefix: prefix(attributes, rt.IFAL_ADDRESS, body[2] ?? 0), label };
+}
+
+/** Reads RTM_NEWNEIGH. `undefined` for other families than IPv6. */
+export function decodeNeighbor({ body }: NetlinkMessage): Neighbor | undefined {
+  requireLength(body, rt.NDMSG_LENGTH);
+  if (body[0] !== AF_INET6) return undefined;
+  const address = addressOf(decodeAttributes(body, rt.NDMSG_LENGTH), rt.NDA_DST);
+  if (address === undefined) return undefined;
+  const view = viewOf(body);
+  const failed = (view.getUint16(8, true) & rt.NUD_FAILED) !== 0;
+  return { link: view.getInt32(4, true), address, failed };
 }
 
 function decodeKind(linkInfo: Uint8Array | undefined): string | undefined {

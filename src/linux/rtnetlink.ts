@@ -74,6 +74,15 @@ export interface InterfaceAddress {
   readonly protocol: number | undefined;
 }
 
+/** What the kernel knows of another host on a link. */
+export interface Neighbor {
+  /** Interface index. */
+  readonly link: number;
+  readonly address: Address;
+  /** It did not answer (NUD_FAILED). */
+  readonly failed: boolean;
+}
+
 /** Length 0 stands for every address. */
 export interface Prefix {
   readonly address: Address;

@@ -1,9 +1,10 @@
 import { existsSync, linkSync, lstatSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ControlClient } from "../../src/cli/client.ts";
 import type { MonitorEvent } from "../../src/daemon/api.ts";
-import { A1, A2, B1, networkOf, Workshop } from "./fixture.ts";
+import { address } from "./fakes.ts";
+import { A1, A2, B1, networkOf, type TestDaemon, Workshop } from "./fixture.ts";
 
 let workshop: Workshop;
 
@@ -113,6 +114,28 @@ test("a deleted local address starts the exploration at once and ends on another
     localUlid: A1,
     peerUlid: B1,
     cause: "local-locator-lost",
+  });
+});
+
+describe("a session whose path may have died", () => {
+  const causes = ({ logged }: TestDaemon) =>
+    logged.flatMap(({ msg, cause }) => (msg === "context exploring" ? [cause] : []));
+
+  test("explores at once when its uplink's router does not answer, and not when another's does not", async () => {
+    const { a } = await workshop.establish();
+    a.monitor.observer?.unreachable(2, address("fe80::2"));
+    expect(causes(a)).toEqual([]);
+    a.monitor.observer?.unreachable(1, address("fe80::1"));
+    expect(causes(a)).toEqual(["router-lost"]);
+  });
+
+  test("explores when the machine wakes up", async () => {
+    const { a } = await workshop.establish();
+    a.clock.sleep(60_000);
+    a.clock.advance(1_000);
+    expect(causes(a)).toEqual(["resumed"]);
+    a.clock.advance(1_000);
+    expect(a.daemon.contexts()).toMatchObject([{ reapState: "Operational", switches: 0 }]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import type { Mapping, Output } from "../../src/core/output.ts";
+import type { Mapping } from "../../src/core/output.ts";
 import { type Instant, instant } from "../../src/core/time.ts";
 import { TrafficRecord, type TrafficSnapshot } from "../../src/core/traffic.ts";
 import type { Clock } from "../../src/daemon/clock.ts";
@@ -7,6 +7,7 @@ import { type RsaKey, readPrivateKey } from "../../src/daemon/crypto/rsa-key.ts"
 import type {
   HostNetwork,
   NetworkMonitor,
+  NetworkObserver,
   OwnAddress,
   OwnEntries,
   OwnState,
@@ -107,6 +108,7 @@ export function address(text: string): Address {
 /** Time that stands still until a test moves it. The wall clock starts at 1970. */
 export class VirtualClock implements Clock {
   #now: number;
+  #slept = 0;
   readonly timers = new Map<object, { at: number; callback: () => void }>();
 
   constructor(now = 1_000_000) {
@@ -115,6 +117,15 @@ export class VirtualClock implements Clock {
 
   now(): Instant {
     return instant(this.#now);
+  }
+
+  /** A clock that goes on while the machine sleeps. */
+  bootTime(): Instant {
+    return instant(this.#now + this.#slept);
+  }
+
+  sleep(span: number): void {
+    this.#slept += span;
   }
 
   wall(): number {
@@ -294,70 +305,26 @@ export class SurvivingPlane extends FakePlane {
   }
 }
 
-/** An endpoint that records its inputs and puts out what a test prepares. */
-export class ScriptedEndpoint {
-  readonly inputs: string[] = [];
-  readonly outputs: Output[] = [];
-  /** Called on every input, after it is recorded. */
-  react: (input: string) => void = () => undefined;
-  deadline: number | undefined;
-
-  handleControl(now: number): void {
-    this.#take(`control ${now}`);
-  }
-  handleTrigger(now: number): void {
-    this.#take(`trigger ${now}`);
-  }
-  handleTraffic(now: number): void {
-    this.#take(`traffic ${now}`);
-  }
-  handleInboundPayload(now: number): void {
-    this.#take(`payload ${now}`);
-  }
-  handleUnknownTag(now: number): void {
-    this.#take(`unknown-tag ${now}`);
-  }
-  handleIcmpError(now: number): void {
-    this.#take(`icmp ${now}`);
-  }
-  handleTimeout(now: number): void {
-    this.#take(`timeout ${now}`);
-  }
-  poll(): Output | undefined {
-    return this.outputs.shift();
-  }
-  pollTimeout(): object | undefined {
-    return this.deadline === undefined ? undefined : { at: this.deadline, reason: "probe" };
-  }
-
-  #take(input: string): void {
-    this.inputs.push(input);
-    this.react(input);
-  }
-}
-
 /** A host network that tests change by hand. */
 export class FakeMonitor implements NetworkMonitor {
   network: HostNetwork;
-  #changed: (() => void) | undefined;
-  failed: ((error: Error) => void) | undefined;
+  observer: NetworkObserver | undefined;
 
   constructor(network: HostNetwork) {
     this.network = network;
   }
 
-  start(changed: () => void, failed: (error: Error) => void): void {
-    this.#changed = changed;
-    this.failed = failed;
+  start(observer: NetworkObserver): void {
+    this.observer = observer;
   }
 
   change(network: HostNetwork): void {
     this.network = network;
-    this.#changed?.();
+    this.observer?.changed();
   }
 
   close(): void {
-    this.#changed = undefined;
+    this.observer = undefined;
   }
 }
 
@@ -377,6 +344,8 @@ export class FakeEntries implements OwnEntries {
   refuse: (change: string) => boolean = () => false;
 
   closed = false;
+  /** Of the host's addresses, as the kernel says now. */
+  lifetimes: readonly InterfaceAddress[] = [];
 
   read(): OwnState {
     return {
@@ -384,6 +353,10 @@ export class FakeEntries implements OwnEntries {
       routes: [...this.routeList],
       ulids: this.marksUlids ? [...this.ulidList] : [],
     };
+  }
+
+  readAddresses(): readonly InterfaceAddress[] {
+    return this.lifetimes;
   }
 
   close(): void {

@@ -83,6 +83,7 @@ export class Workshop {
       version: "0.0.0-test",
       authority,
       clock,
+      bootTime: () => clock.bootTime(),
       endpoint: new Endpoint({
         ...config,
         random: seededRandom(name),

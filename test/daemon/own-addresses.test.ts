@@ -79,6 +79,7 @@ function createHost(network: HostNetwork, config: Partial<HostConfig> = {}): Hos
     locatorsChanged: () => undefined,
     addressesChosen: (addresses) => chosen.push([...addresses]),
     repairPlane: () => 0,
+    routerLost: () => undefined,
     warning: (error) => warnings.push(error.message),
     failed: (error) => warnings.push(`failed: ${error.message}`),
   });

@@ -5,6 +5,7 @@ import { ANY_PREFIX, isDefaultRoute, L3SHIM_ROUTE_PROTOCOL } from "../../src/lin
 import {
   decodeAddress,
   decodeLink,
+  decodeNeighbor,
   decodeRoutes,
   decodeRule,
 } from "../../src/linux/rtnetlink-decode.ts";
@@ -236,11 +237,13 @@ describe("links", () => {
   });
 });
 
+const DECODERS = [decodeLink, decodeAddress, decodeNeighbor, decodeRoutes, decodeRule];
+
 test("no octets whatever do anything but decode or be refused", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 80 }), fc.constantFrom(0, 10), (octets, family) => {
       const body = Uint8Array.of(family, ...octets);
-      for (const decode of [decodeLink, decodeAddress, decodeRoutes, decodeRule]) {
+      for (const decode of DECODERS) {
         let refusal: unknown;
         try {
           decode(message(0, body));

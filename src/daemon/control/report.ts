@@ -124,11 +124,11 @@ export function hostLocators(
   locators: readonly LocalLocator[],
 ): HostLocator[] {
   const present = uplinks.flatMap((uplink) =>
-    uplink.locators.map(({ address, operational, problem }) => ({
+    uplink.locators.map(({ address, preference, operational, problem }) => ({
       address,
       interface: uplink.interface,
       gateway: uplink.gateway ?? null,
-      preference: uplink.preference,
+      preference,
       weight: uplink.weight,
       transient: uplink.transient,
       operational,

@@ -1,10 +1,13 @@
 import type { LocalLocator } from "../../core/config.ts";
+import { after, seconds } from "../../core/time.ts";
 import type { Address } from "../../wire/address.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import type { Warning } from "../api.ts";
+import type { Clock } from "../clock.ts";
 import type { DaemonConfig } from "../config/config.ts";
 import type { IdentitySystem } from "../identity/address-sets.ts";
 import { OwnAddresses } from "../identity/own-addresses.ts";
+import { AddressLives } from "./address-life.ts";
 import type { NetworkMonitor, OwnEntries } from "./network.ts";
 import { preferenceOf } from "./preference.ts";
 import { Repairs } from "./repairs.ts";
@@ -27,6 +30,8 @@ export interface HostObserver {
   warning(error: Error): void;
   /** Others may have changed what the data plane has in the host's tables. @returns what was missing */
   repairPlane(): number;
+  /** The router that these locators leave by does not answer any more. */
+  routerLost(locators: readonly Address[]): void;
   /** The network can be followed no longer: the daemon must stop. */
   failed(error: Error): void;
 }
@@ -52,6 +57,8 @@ export class Host {
   readonly #ulids: UlidKeeper;
   readonly #addresses: OwnAddresses;
   readonly #repairs: Repairs;
+  readonly #clock: Clock;
+  #cancelLook: (() => void) | undefined;
   #started = false;
   #uplinks: readonly Uplink[] = [];
   #locators: readonly LocalLocator[] = [];
@@ -69,8 +76,9 @@ export class Host {
       chosen: (addresses) => observer.addressesChosen(addresses),
       made: () => this.#refresh(),
     });
+    this.#clock = system.identity.clock;
     this.#repairs = new Repairs(
-      system.identity.clock,
+      this.#clock,
       () => this.#refresh(),
       ({ text }) => observer.warning(new Error(text)),
     );
@@ -104,10 +112,11 @@ export class Host {
     this.#started = true;
     this.#addresses.start(expected);
     this.#ulids.removeLeftovers(expected);
-    this.#monitor.start(
-      () => this.#refresh(),
-      (error) => this.#observer.failed(error),
-    );
+    this.#monitor.start({
+      changed: () => this.#refresh(),
+      unreachable: (link, neighbor) => this.#handleUnreachable(link, neighbor),
+      failed: (error) => this.#observer.failed(error),
+    });
     this.#refresh();
   }
 
@@ -120,8 +129,7 @@ export class Host {
 
   /** Ends, and leaves everything to a successor. Safe to call twice, and without a start. */
   release(): void {
-    this.#monitor.close();
-    this.#repairs.close();
+    this.#close();
     this.#addresses.release();
     this.#started = false;
     this.#own.close();
@@ -130,10 +138,11 @@ export class Host {
   /** Takes away what runs before have left, without a start. @throws SystemError, StateDirectoryError */
   flush(): void {
     try {
-      this.#monitor.start(
-        () => undefined,
-        (error) => this.#observer.failed(error),
-      );
+      this.#monitor.start({
+        changed: () => undefined,
+        unreachable: () => undefined,
+        failed: (error) => this.#observer.failed(error),
+      });
       this.#ulids.removeLeftovers([]);
       this.#addresses.flush(this.#monitor.network);
       this.#routing.clear();
@@ -145,8 +154,7 @@ export class Host {
 
   /** Leaves the host as it was. Safe to call twice, and without a start. */
   stop(): void {
-    this.#monitor.close();
-    this.#repairs.close();
+    this.#close();
     if (this.#started) {
       this.#ulids.releaseAll();
       this.#addresses.stop();
@@ -185,7 +193,7 @@ export class Host {
   /** Routing first: what the endpoint sends from a new locator takes its way already. */
   #refresh(): void {
     const { network } = this.#monitor;
-    this.#uplinks = findUplinks(network, this.#config, this.#uplinks);
+    this.#uplinks = findUplinks(network, this.#config, this.#uplinks, this.#lookAtLives());
     this.#addresses.apply(this.#uplinks, network, this.#ulids.held);
     const locators = this.#withHeldUlids(localLocators(this.#uplinks)).map((locator) =>
       this.#withProver(locator),
@@ -195,6 +203,35 @@ export class Host {
     const isRouted = this.#routing.apply(this.#uplinks);
     this.#repairs.attempt(() => this.#repair(isRouted));
     if (changed) this.#observer.locatorsChanged(locators);
+  }
+
+  /** The kernel tells only of the end itself: looks again before one. */
+  #lookAtLives(): AddressLives {
+    const { addresses } = this.#monitor.network;
+    const isMortal = addresses.some(({ validLifetime }) => validLifetime !== undefined);
+    const current = isMortal ? this.#own.readAddresses() : addresses;
+    const lives = new AddressLives(current, (address) => this.#addresses.isOurs(address));
+    this.#cancelLook?.();
+    this.#cancelLook =
+      lives.nextEnd === undefined
+        ? undefined
+        : this.#clock.schedule(after(this.#clock.now(), seconds(lives.nextEnd)), () =>
+            this.#refresh(),
+          );
+    return lives;
+  }
+
+  #handleUnreachable(link: number, neighbor: Address): void {
+    const uplink = this.#uplinks.find((each) => each.link === link && each.gateway === neighbor);
+    if (uplink === undefined || uplink.locators.length === 0) return;
+    this.#observer.routerLost(uplink.locators.map(({ address }) => address));
+  }
+
+  /** Follows nothing any more. */
+  #close(): void {
+    this.#monitor.close();
+    this.#repairs.close();
+    this.#cancelLook?.();
   }
 
   /**

@@ -1,4 +1,5 @@
 import { isUlidTable } from "../../dataplane/ulid-routes.ts";
+import { type NeighborObserver, NeighborWatch } from "../../linux/neighbor-watch.ts";
 import type { NetworkChange } from "../../linux/network-table.ts";
 import { RouteEditor } from "../../linux/route-editor.ts";
 import { RouteMonitor } from "../../linux/route-monitor.ts";
@@ -16,6 +17,7 @@ import type { Address } from "../../wire/address.ts";
 import type {
   HostNetwork,
   NetworkMonitor,
+  NetworkObserver,
   OwnAddress,
   OwnEntries,
   OwnState,
@@ -33,22 +35,28 @@ const OWN_PREFIX_LENGTH = 64;
 /** Follows the network of the namespace that the process is in. */
 export class KernelMonitor implements NetworkMonitor {
   #monitor: RouteMonitor | undefined;
+  #neighbors: NeighborWatch | undefined;
 
   get network(): HostNetwork {
     return this.#monitor?.table ?? { links: [], addresses: [], routes: [] };
   }
 
-  start(changed: () => void, failed: (error: Error) => void): void {
+  start(observer: NetworkObserver): void {
+    const failed = (error: Error): void => observer.failed(error);
     this.#monitor = new RouteMonitor({
       changed: (changes) => {
-        if (changes.some(concernsUs)) changed();
+        if (changes.some(concernsUs)) observer.changed();
       },
       failed,
     });
+    const unreachable: NeighborObserver["unreachable"] = (link, neighbor) =>
+      observer.unreachable(link, neighbor);
+    this.#neighbors = new NeighborWatch({ unreachable, failed });
   }
 
   close(): void {
     this.#monitor?.close();
+    this.#neighbors?.close();
   }
 }
 
@@ -105,6 +113,10 @@ export class KernelEntries implements OwnEntries {
         .filter(({ link, protocol }) => link === LOOPBACK && protocol === L3SHIM_ROUTE_PROTOCOL)
         .map(({ address }) => address),
     };
+  }
+
+  readAddresses(): readonly InterfaceAddress[] {
+    return this.#editor.readAddresses();
   }
 
   addRule(rule: SourceRule): void {

@@ -8,12 +8,20 @@ export interface HostNetwork {
   readonly routes: readonly Route[];
 }
 
+export interface NetworkObserver {
+  /** After every change. */
+  changed(): void;
+  /** The kernel has found this neighbor dead. @param link interface index */
+  unreachable(link: number, neighbor: Address): void;
+  /** Once, when the network can be followed no longer. */
+  failed(error: Error): void;
+}
+
 /** Follows the host's network. */
 export interface NetworkMonitor {
   /** As of the last change. */
   readonly network: HostNetwork;
-  /** Calls `changed` after every change, and `failed` once when it can follow no longer. */
-  start(changed: () => void, failed: (error: Error) => void): void;
+  start(observer: NetworkObserver): void;
   close(): void;
 }
 
@@ -58,6 +66,8 @@ export interface OwnState {
  */
 export interface OwnEntries {
   read(): OwnState;
+  /** All addresses of the host, others' too, with their lifetimes as they are now. */
+  readAddresses(): readonly InterfaceAddress[];
   addRule(rule: SourceRule): void;
   removeRule(rule: SourceRule): void;
   addRoute(route: SourceRoute): void;

@@ -11,6 +11,12 @@ export type UplinkRole = "ordinary" | "backup" | "metered";
 export const PRIORITIES = 80;
 const DEFAULT_PRIORITY = 40;
 
+/**
+ * Of addresses that are deprecated, as after a router has withdrawn the prefix: they still work, but
+ * not for long.
+ */
+export const DEPRECATED_PREFERENCE = 255;
+
 const ROLES: readonly UplinkRole[] = ["ordinary", "backup", "metered"];
 
 /** @param settings of the uplink in the configuration, where it is named there */

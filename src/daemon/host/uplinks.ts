@@ -9,8 +9,9 @@ import {
 import type { Address } from "../../wire/address.ts";
 import type { Warning } from "../api.ts";
 import type { DaemonConfig, UplinkConfig } from "../config/config.ts";
+import { type AddressLife, AddressLives } from "./address-life.ts";
 import type { HostNetwork } from "./network.ts";
-import { preferenceOf, roleOf, type UplinkRole } from "./preference.ts";
+import { DEPRECATED_PREFERENCE, preferenceOf, roleOf, type UplinkRole } from "./preference.ts";
 
 /** An interface that leads to the Internet, with the locators that it gives to the host. */
 export interface Uplink {
@@ -31,6 +32,7 @@ export interface Uplink {
 
 export interface UplinkLocator {
   readonly address: Address;
+  readonly preference: number;
   readonly operational: boolean;
   readonly problem: string | undefined;
 }
@@ -43,11 +45,13 @@ export const NO_CARRIER = "no carrier";
  * route, and those that the configuration names.
  * @param before the uplinks when last looked at: an uplink stays one while it is down, and a
  *   deprecated address is offered only where it was before it became so
+ * @param lives what is left of the addresses
  */
 export function findUplinks(
   network: HostNetwork,
   config: Pick<DaemonConfig, "uplinks" | "temporaryLocators">,
   before: readonly Uplink[] = [],
+  lives = new AddressLives(network.addresses),
 ): Uplink[] {
   return network.links.flatMap((link) => {
     const settings = config.uplinks.find((uplink) => uplink.interface === link.name);
@@ -68,7 +72,9 @@ export function findUplinks(
       preference: preferenceOf(settings),
       weight: settings?.weight ?? 0,
       transient: settings?.transient ?? false,
-      locators: offered.map((address) => uplinkLocator(address, problem)),
+      locators: offered.map((address) =>
+        uplinkLocator(address, lives.of(address), preferenceOf(settings), problem),
+      ),
       problem: problem ?? (offered.length === 0 ? "no global address" : undefined),
     };
   });
@@ -77,8 +83,8 @@ export function findUplinks(
 /** What the endpoint is told: the uplinks' locators, an address on two interfaces once. */
 export function localLocators(uplinks: readonly Uplink[]): LocalLocator[] {
   const locators = new Map<Address, LocalLocator>();
-  for (const { preference, weight, transient, locators: offered } of uplinks) {
-    for (const { address, operational } of offered) {
+  for (const { weight, transient, locators: offered } of uplinks) {
+    for (const { address, preference, operational } of offered) {
       if (locators.get(address)?.operational) continue;
       locators.set(address, { address, preference, weight, transient, operational });
     }
@@ -141,12 +147,23 @@ export function isGlobalUnicast({ address, scope }: InterfaceAddress): boolean {
   return scope === "global" && !/^f[cd][0-9a-f]{2}:/.test(address);
 }
 
-function uplinkLocator(address: InterfaceAddress, linkProblem: string | undefined): UplinkLocator {
-  const problem = linkProblem ?? addressProblem(address);
-  return { address: address.address, operational: problem === undefined, problem };
+function uplinkLocator(
+  address: InterfaceAddress,
+  life: AddressLife,
+  preference: number,
+  linkProblem: string | undefined,
+): UplinkLocator {
+  const problem = linkProblem ?? addressProblem(address, life);
+  return {
+    address: address.address,
+    preference: life === "preferred" ? preference : DEPRECATED_PREFERENCE,
+    operational: problem === undefined,
+    problem,
+  };
 }
 
-function addressProblem(address: InterfaceAddress): string | undefined {
+function addressProblem(address: InterfaceAddress, life: AddressLife): string | undefined {
+  if (life === "ending") return "its lifetime ends";
   if (address.dadFailed) return "another host on the link has this address";
   // RFC 4429: an optimistic address serves while its detection goes on.
   return address.tentative && !address.optimistic

@@ -98,14 +98,14 @@ export class OwnAddresses {
     return this.#config.security === "verified" && this.#config.hostIdentity.addresses;
   }
 
-  /** By their mark, or because nobody else makes an address out of our key. */
+  /** By its mark, or because nobody else makes an address out of our key. */
+  isOurs({ protocol, address }: InterfaceAddress): boolean {
+    return protocol === L3SHIM_ROUTE_PROTOCOL || this.#sets.find(address) !== undefined;
+  }
+
   #presentIn({ links, addresses }: HostNetwork): InterfaceAddress[] {
     const loopback = links.filter((link) => link.loopback).map(({ index }) => index);
-    return addresses.filter(
-      ({ link, protocol, address }) =>
-        !loopback.includes(link) &&
-        (protocol === L3SHIM_ROUTE_PROTOCOL || this.#sets.find(address) !== undefined),
-    );
+    return addresses.filter((address) => !loopback.includes(address.link) && this.isOurs(address));
   }
 
   #handleCollisions(present: readonly InterfaceAddress[]): void {
