@@ -1,9 +1,11 @@
 import { writeFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { SecurityMode } from "../core/config.ts";
+import type { FailureRun, NewSession } from "../lab/experiment.ts";
+import { runHome } from "../lab/home.ts";
 import { runShell } from "../lab/interactive.ts";
 import { removeLeftovers } from "../lab/leftovers.ts";
-import { type FailureRun, type NewSession, runPaper } from "../lab/paper.ts";
+import { runPaper } from "../lab/paper.ts";
 import { renderReport } from "../lab/report/page.ts";
 import { isPrivileged, rerunInUserNamespace } from "../lab/rootless.ts";
 import { LabError } from "../lab/shell.ts";
@@ -19,10 +21,14 @@ interface LabOptions {
   readonly shim: boolean;
 }
 
-interface PaperCommandOptions extends LabOptions {
-  readonly security: SecurityMode;
+interface ReportOptions {
+  readonly sendTimeout: number;
   readonly report?: string;
   readonly json: boolean;
+}
+
+interface PaperCommandOptions extends LabOptions, ReportOptions {
+  readonly security: SecurityMode;
 }
 
 /** `lab`: hosts, ISPs and failures in network namespaces of this machine. */
@@ -34,7 +40,7 @@ export function registerLab(program: Command): void {
       "Builds hosts with two uplinks, their ISPs and a core in network namespaces, as root or in " +
         "a user namespace, and removes them again.",
     );
-  addLabOptions(lab.command("paper"))
+  addReportOptions(addLabOptions(lab.command("paper")))
     .summary("run the paper's experiment")
     .description(
       "Host a talks to host b by TCP, UDP and an ffmpeg stream; then a's first uplink fails: by " +
@@ -49,9 +55,22 @@ export function registerLab(program: Command): void {
         .choices(["unverified", "verified"])
         .default("unverified"),
     )
-    .option("--report <file>", "write an HTML page with throughput and messages over time")
-    .option("--json", "print the results as JSON; the timeline goes to standard error", false)
-    .action((options: PaperCommandOptions) => withPrivilege(() => runPaperCommand(options)));
+    .action((options: PaperCommandOptions) =>
+      withPrivilege(() => experiment(options, (timeline) => runPaper(options, timeline))),
+    );
+  addReportOptions(addSendTimeout(lab.command("home")))
+    .summary("a home with two ISPs, nothing configured")
+    .description(
+      "Host a, with two ISPs, talks to server b, with two others; addresses and routers come from " +
+        "radvd on the ISPs' routers. Then a's first ISP fails: beyond its router, its router, the " +
+        "cable, its prefix withdrawn or renumbered, both ISPs at once; and it comes back. Prints a " +
+        "timeline and a table of interruptions. Exit status 1 when a session did not survive.",
+    )
+    .action((options: ReportOptions) =>
+      withPrivilege(() =>
+        experiment(options, (timeline) => runHome(options.sendTimeout, timeline)),
+      ),
+    );
   addLabOptions(lab.command("shell"))
     .summary("a shell in the paper's network")
     .description(
@@ -69,9 +88,22 @@ export function registerLab(program: Command): void {
 }
 
 function addLabOptions(command: Command): Command {
+  return addSendTimeout(command).option("--no-shim", "run no daemons: what plain IPv6 does");
+}
+
+function addSendTimeout(command: Command): Command {
+  return command.option(
+    "--send-timeout <seconds>",
+    "Send Timeout of the daemons, 1 to 100",
+    parseTimeout,
+    10,
+  );
+}
+
+function addReportOptions(command: Command): Command {
   return command
-    .option("--send-timeout <seconds>", "Send Timeout of the daemons, 1 to 100", parseTimeout, 10)
-    .option("--no-shim", "run no daemons: what plain IPv6 does");
+    .option("--report <file>", "write an HTML page with throughput and messages over time")
+    .option("--json", "print the results as JSON; the timeline goes to standard error", false);
 }
 
 function parseTimeout(text: string): number {
@@ -93,10 +125,13 @@ function explain(error: unknown): never {
   throw new CommandError(error.message, EXIT.failed, { cause: error });
 }
 
-async function runPaperCommand(options: PaperCommandOptions): Promise<number> {
-  const { report, json, sendTimeout } = options;
+/** Runs experiments and prints what came of them. */
+async function experiment(
+  { report, json, sendTimeout }: ReportOptions,
+  perform: (timeline: Timeline) => Promise<FailureRun[]>,
+): Promise<number> {
   const tell = json ? (line: string) => void process.stderr.write(`${line}\n`) : print;
-  const runs = await runPaper(options, new Timeline(tell));
+  const runs = await perform(new Timeline(tell));
   const problems = runs.flatMap(problemsOf);
   if (report !== undefined) await writeFile(report, renderReport(runs, sendTimeout));
   if (json) printJson({ schemaVersion: SCHEMA_VERSION, problems, runs: runs.map(summarize) });

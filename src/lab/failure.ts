@@ -1,6 +1,7 @@
+import type { Address } from "../wire/address.ts";
 import { addFilter, removeFilter } from "./filter.ts";
 import type { Network } from "./network.ts";
-import { ipBatch } from "./shell.ts";
+import { ipBatch, sleep } from "./shell.ts";
 import { CORE, uplinkSpec } from "./topology.ts";
 
 /** A way in which an uplink fails; each can be undone. */
@@ -17,7 +18,20 @@ export type Failure =
   /** The router's end goes down: the host's interface loses its carrier. */
   | { readonly kind: "carrier-lost"; readonly host: string; readonly isp: string }
   /** The uplink's address is deleted from the host's interface, as the paper's authors did. */
-  | { readonly kind: "address-deleted"; readonly host: string; readonly isp: string };
+  | { readonly kind: "address-deleted"; readonly host: string; readonly isp: string }
+  /** The ISP's router answers nothing any more, while the cable keeps its carrier. */
+  | { readonly kind: "router-dead"; readonly isp: string }
+  /** The ISP takes the prefix of an autoconfigured host back, at once; or gives it another one. */
+  | { readonly kind: "prefix-withdrawn"; readonly host: string; readonly isp: string }
+  | {
+      readonly kind: "prefix-renumbered";
+      readonly host: string;
+      readonly isp: string;
+      /** An address in the new network. */
+      readonly successor: Address;
+    }
+  /** All these ISPs lose everything in silence; after `gap` ms the last one works again. */
+  | { readonly kind: "blackout"; readonly isps: readonly string[]; readonly gap: number };
 
 export interface InjectedFailure {
   /** Unix time in ms, taken just before the failing command was started. */
@@ -27,6 +41,7 @@ export interface InjectedFailure {
 }
 
 const LOSS_TABLE = "silent_loss";
+const DEAD_TABLE = "router_dead";
 
 /** @throws LabError when a command of the injection fails. */
 export async function inject(network: Network, failure: Failure): Promise<InjectedFailure> {
@@ -49,7 +64,45 @@ export async function inject(network: Network, failure: Failure): Promise<Inject
       await ipBatch(network.namespace(host), [`address del ${uplink.address}/64 dev ${isp}`]);
       return { at, heal: () => network.configureUplink(network.host(host), uplink) };
     }
+    case "router-dead": {
+      const router = network.namespace(failure.isp);
+      for (const hook of ["input", "forward", "output"] as const) {
+        await addFilter(router, { table: DEAD_TABLE, hook, policy: "drop", rules: [] });
+      }
+      return { at, heal: () => removeFilter(router, DEAD_TABLE) };
+    }
+    case "prefix-withdrawn":
+    case "prefix-renumbered": {
+      const host = network.host(failure.host);
+      const uplink = uplinkSpec(host, failure.isp);
+      const successor =
+        failure.kind === "prefix-renumbered"
+          ? { isp: failure.isp, address: failure.successor }
+          : undefined;
+      await network.withdrawPrefix(host, uplink, successor);
+      return { at, heal: () => network.restorePrefix(host, uplink) };
+    }
+    case "blackout":
+      return await blackOut(network, failure, at);
   }
+}
+
+/** The last ISP comes back by itself, the others by `heal`. */
+async function blackOut(
+  network: Network,
+  { isps, gap }: Failure & { kind: "blackout" },
+  at: number,
+): Promise<InjectedFailure> {
+  const losses = await Promise.all(
+    isps.map((isp) => inject(network, { kind: "silent-loss", isp, direction: "both" })),
+  );
+  const last = losses.pop();
+  await sleep(gap);
+  await last?.heal();
+  const heal = async () => {
+    for (const loss of losses) await loss.heal();
+  };
+  return { at, heal };
 }
 
 /** What happened, in words for people. */
@@ -66,6 +119,14 @@ export function describeFailure(failure: Failure): string {
       return `host ${failure.host}'s interface ${failure.isp} loses its carrier`;
     case "address-deleted":
       return `host ${failure.host}'s address of ${failure.isp} is deleted`;
+    case "router-dead":
+      return `the router of ${failure.isp} dies, the cable keeps its carrier`;
+    case "prefix-withdrawn":
+      return `${failure.isp} takes host ${failure.host}'s prefix back`;
+    case "prefix-renumbered":
+      return `${failure.isp} gives host ${failure.host} another prefix in place of its own`;
+    case "blackout":
+      return `${failure.isps.join(" and ")} drop every packet in silence, the last one for ${failure.gap / 1000} s`;
   }
 }
 

@@ -3,7 +3,7 @@ import { inNamespace, run } from "./shell.ts";
 /** One nftables chain in a table of its own, so that it goes away as it came: whole. */
 export interface Filter {
   readonly table: string;
-  readonly hook: "forward" | "input";
+  readonly hook: "forward" | "input" | "output";
   readonly policy?: "accept" | "drop";
   /** Rules in nft's language, in their order. */
   readonly rules: readonly string[];
@@ -14,15 +14,30 @@ export interface Filter {
  * @throws LabError when nft is missing or refuses it.
  */
 export async function addFilter(namespace: string, filter: Filter): Promise<void> {
-  const script = [
-    `table inet ${filter.table} {`,
-    "chain packets {",
-    `type filter hook ${filter.hook} priority 0; policy ${filter.policy ?? "accept"};`,
-    ...filter.rules,
+  await runNft(namespace, definition(filter));
+}
+
+/** The same, in place of a table of the same name, if there is one. @throws LabError */
+export async function replaceFilter(namespace: string, filter: Filter): Promise<void> {
+  const { table } = filter;
+  const away = [`table inet ${table} {`, "}", `delete table inet ${table}`];
+  await runNft(namespace, [...away, ...definition(filter)]);
+}
+
+async function runNft(namespace: string, script: readonly string[]): Promise<void> {
+  await run(inNamespace(namespace, ["nft", "-f", "-"]), `${script.join("\n")}\n`);
+}
+
+/** A chain for its hook: tables of several hooks grow chain by chain. */
+function definition({ table, hook, policy = "accept", rules }: Filter): string[] {
+  return [
+    `table inet ${table} {`,
+    `chain ${hook}_packets {`,
+    `type filter hook ${hook} priority 0; policy ${policy};`,
+    ...rules,
     "}",
     "}",
   ];
-  await run(inNamespace(namespace, ["nft", "-f", "-"]), `${script.join("\n")}\n`);
 }
 
 export async function removeFilter(namespace: string, table: string): Promise<void> {

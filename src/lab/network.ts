@@ -1,5 +1,9 @@
-import { addFilter } from "./filter.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { replaceFilter } from "./filter.ts";
 import { endProcesses, removeNamespace } from "./leftovers.ts";
+import { Radvd } from "./radvd.ts";
 import { inNamespace, ipBatch, LabError, run, tryRun, waitFor } from "./shell.ts";
 import type { HostSpec, Topology, UplinkSpec } from "./topology.ts";
 import { CORE, coreLink, hostSpec, LINK_MTU, uplinkPrefix, uplinkRouter } from "./topology.ts";
@@ -15,6 +19,9 @@ export class Network {
   /** Namespace names start with this: prefix, process id and a count. */
   readonly id: string;
   readonly #namespaces = new Set<string>();
+  readonly #routers = new Map<string, Radvd>();
+  /** Of the routers' configurations. */
+  #directory: string | undefined;
 
   private constructor(topology: Topology) {
     this.topology = topology;
@@ -51,10 +58,40 @@ export class Network {
   async destroy(): Promise<void> {
     for (const namespace of this.#namespaces) await removeNamespace(namespace);
     this.#namespaces.clear();
+    if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
   }
 
-  /** Gives the uplink's address and default route to the host, anew after a link was down. */
+  /**
+   * The ISP takes the uplink's prefix back: its router tells the host so, and nothing for the
+   * prefix comes through any more.
+   * @param successor the network that the host gets in its place
+   */
+  async withdrawPrefix(host: HostSpec, uplink: UplinkSpec, successor?: UplinkSpec): Promise<void> {
+    const next = successor === undefined ? [] : [successor];
+    for (const spec of next) await this.#routeToUplink(host, spec);
+    await this.#filterSources(uplink.isp, next);
+    const withdrawn = { prefix: uplinkPrefix(uplink), withdrawn: true };
+    const prefixes = next.map((spec) => ({ prefix: uplinkPrefix(spec), withdrawn: false }));
+    await this.#routers
+      .get(uplink.isp)
+      ?.advertise(new Map([[host.name, [withdrawn, ...prefixes]]]));
+    await ipBatch(this.namespace(CORE), [`route del ${uplinkPrefix(uplink)}`]);
+  }
+
+  /** Undoes {@link withdrawPrefix}. */
+  async restorePrefix(host: HostSpec, uplink: UplinkSpec): Promise<void> {
+    await this.#routeToUplink(host, uplink);
+    await this.#filterSources(uplink.isp);
+    const prefixes = [{ prefix: uplinkPrefix(uplink), withdrawn: false }];
+    await this.#routers.get(uplink.isp)?.advertise(new Map([[host.name, prefixes]]));
+  }
+
+  /**
+   * Gives the uplink's address and default route to the host, anew after a link was down. One that
+   * is autoconfigured asks its router itself.
+   */
   async configureUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {
+    if (host.autoconfigured) return;
     await ipBatch(this.namespace(host.name), [
       `address replace ${uplink.address}/64 dev ${uplink.isp} nodad`,
       `route replace ${defaultRoute(host, uplink)}`,
@@ -75,34 +112,33 @@ export class Network {
   /** Brings a host back after {@link cutPower}: the same addresses, and nothing that it knew. */
   async boot(name: string): Promise<void> {
     const host = this.host(name);
-    await this.#addNode(name, false);
+    await this.#addNode(name, host.autoconfigured ? "host" : "static");
     for (const uplink of host.uplinks) await this.#addUplink(host, uplink);
     await this.#checkUplinks(host);
   }
 
   async #build(): Promise<void> {
     const { hosts, isps } = this.topology;
-    for (const host of hosts) await this.#addNode(host.name, false);
-    for (const isp of isps) await this.#addNode(isp, true);
-    await this.#addNode(CORE, true);
+    for (const host of hosts)
+      await this.#addNode(host.name, host.autoconfigured ? "host" : "static");
+    for (const isp of isps) await this.#addNode(isp, "router");
+    await this.#addNode(CORE, "router");
     for (const [index, isp] of isps.entries()) await this.#joinCore(isp, index);
     for (const host of hosts) {
       for (const uplink of host.uplinks) await this.#addUplink(host, uplink);
     }
     for (const isp of isps) await this.#filterSources(isp);
+    for (const isp of isps) await this.#advertise(isp);
   }
 
-  async #addNode(name: string, forwards: boolean): Promise<void> {
+  async #addNode(name: string, kind: "host" | "static" | "router"): Promise<void> {
     const namespace = this.namespace(name);
     await run(["ip", "netns", "add", namespace]);
     this.#namespaces.add(namespace);
-    const settings = ["accept_ra=0", "accept_dad=0"];
-    // A router keeps its addresses when its end of a link is set down to take the carrier away.
-    if (forwards) settings.push("forwarding=1", "keep_addr_on_down=1");
     const keys = ["all", "default"].flatMap((interfaces) =>
-      settings.map((setting) => `net.ipv6.conf.${interfaces}.${setting}`),
+      SETTINGS[kind].map((setting) => `net.ipv6.conf.${interfaces}.${setting}`),
     );
-    await run(inNamespace(namespace, ["sysctl", "-qw", ...keys]));
+    if (keys.length > 0) await run(inNamespace(namespace, ["sysctl", "-qw", ...keys]));
     await ipBatch(namespace, ["link set lo up"]);
   }
 
@@ -119,14 +155,32 @@ export class Network {
   async #addUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {
     const { isp } = uplink;
     await this.#connect({ node: host.name, device: isp }, { node: isp, device: host.name });
+    await this.#routeToUplink(host, uplink);
+    await this.configureUplink(host, uplink);
+  }
+
+  async #routeToUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {
+    const { isp } = uplink;
     await ipBatch(this.namespace(isp), [
-      `address add ${uplinkRouter(uplink)}/64 dev ${host.name} nodad`,
+      `address replace ${uplinkRouter(uplink)}/64 dev ${host.name} nodad`,
     ]);
     const { isp: ispCoreAddress } = coreLink(this.topology.isps.indexOf(isp));
     await ipBatch(this.namespace(CORE), [
       `route replace ${uplinkPrefix(uplink)} via ${ispCoreAddress} dev ${isp}`,
     ]);
-    await this.configureUplink(host, uplink);
+  }
+
+  /** Where hosts of the ISP are autoconfigured, its router tells them how. */
+  async #advertise(isp: string): Promise<void> {
+    const clients = this.topology.hosts.flatMap(({ name, autoconfigured, uplinks }) => {
+      const uplink = uplinks.find((candidate) => candidate.isp === isp);
+      if (!autoconfigured || uplink === undefined) return [];
+      return [[name, [{ prefix: uplinkPrefix(uplink), withdrawn: false }]] as const];
+    });
+    if (clients.length === 0) return;
+    this.#directory ??= await mkdtemp(join(tmpdir(), "l3lab-radvd-"));
+    const namespace = this.namespace(isp);
+    this.#routers.set(isp, await Radvd.start(namespace, this.#directory, new Map(clients)));
   }
 
   async #connect(one: LinkEnd, other: LinkEnd): Promise<void> {
@@ -140,14 +194,19 @@ export class Network {
     await ipBatch(far, [`link set dev ${other.device} up`]);
   }
 
-  /** BCP 38, as ISPs do: a customer's packet with another ISP's source goes no further. */
-  async #filterSources(isp: string): Promise<void> {
-    const rules = this.topology.hosts.flatMap((host) =>
-      host.uplinks
-        .filter((uplink) => uplink.isp === isp)
-        .map((uplink) => `iifname "${host.name}" ip6 saddr != ${uplinkPrefix(uplink)} drop`),
-    );
-    await addFilter(this.namespace(isp), { table: "bcp38", hook: "forward", rules });
+  /**
+   * BCP 38, as ISPs do: a customer's packet with another ISP's source goes no further.
+   * @param replaced prefixes in place of those of the topology
+   */
+  async #filterSources(isp: string, replaced?: readonly UplinkSpec[]): Promise<void> {
+    const rules = this.topology.hosts.flatMap((host) => {
+      const uplinks = replaced ?? host.uplinks.filter((uplink) => uplink.isp === isp);
+      if (!host.uplinks.some((uplink) => uplink.isp === isp)) return [];
+      const prefixes = uplinks.map(uplinkPrefix);
+      if (prefixes.length === 0) return [`iifname "${host.name}" drop`];
+      return [`iifname "${host.name}" ip6 saddr != { ${prefixes.join(", ")} } drop`];
+    });
+    await replaceFilter(this.namespace(isp), { table: "bcp38", hook: "forward", rules });
   }
 
   /**
@@ -177,11 +236,25 @@ export class Network {
         new LabError(
           `the lab network is up but ${node} can't ping all of ${addresses.join(", ")}: look with ` +
             `"ip netns exec ${this.namespace(node)} ip -6 route", and for firewall rules that new ` +
-            "namespaces get",
+            `namespaces get${this.#describeRouters()}`,
         ),
     });
   }
+
+  /** What their radvd complain about, where hosts wait for them. */
+  #describeRouters(): string {
+    const words = [...this.#routers].map(([isp, { errorText }]) => `${isp}: ${errorText}`);
+    return words.length === 0 ? "" : `; radvd says: ${words.join("; ")}`;
+  }
 }
+
+/** What a node has in place of the system's own settings. */
+const SETTINGS: Readonly<Record<"host" | "static" | "router", readonly string[]>> = {
+  host: [],
+  static: ["accept_ra=0", "accept_dad=0"],
+  // It keeps its addresses when its end of a link is set down to take the carrier away.
+  router: ["accept_ra=0", "accept_dad=0", "forwarding=1", "keep_addr_on_down=1"],
+};
 
 interface LinkEnd {
   readonly node: string;

@@ -1,5 +1,5 @@
+import type { FailureRun } from "./experiment.ts";
 import type { Measurement } from "./measurement.ts";
-import type { FailureRun } from "./paper.ts";
 import { formatInterruption, formatSpan } from "./timeline.ts";
 import { rowProblems } from "./verdict.ts";
 

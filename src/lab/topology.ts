@@ -19,6 +19,11 @@ export interface HostSpec {
   readonly name: string;
   /** The first one is the preferred one: its address is the host's ULID. */
   readonly uplinks: readonly UplinkSpec[];
+  /**
+   * Nothing is configured on it: its addresses and routers are those that its ISPs' routers
+   * advertise. Of its uplinks' addresses only the network counts.
+   */
+  readonly autoconfigured?: boolean;
 }
 
 export interface UplinkSpec {
@@ -45,6 +50,29 @@ export const PAPER_TOPOLOGY: Topology = {
       ],
     },
     { name: "c", uplinks: [{ isp: "isp2", address: literal("2001:db8:2:c::1") }] },
+  ],
+};
+
+/** A home with two ISPs, and a server with two others; nothing is configured on either. */
+export const HOME_TOPOLOGY: Topology = {
+  isps: ["isp1", "isp2", "isp3", "isp4"],
+  hosts: [
+    {
+      name: "a",
+      autoconfigured: true,
+      uplinks: [
+        { isp: "isp1", address: literal("2001:db8:1:a::1") },
+        { isp: "isp2", address: literal("2001:db8:2:a::1") },
+      ],
+    },
+    {
+      name: "b",
+      autoconfigured: true,
+      uplinks: [
+        { isp: "isp3", address: literal("2001:db8:3:b::1") },
+        { isp: "isp4", address: literal("2001:db8:4:b::1") },
+      ],
+    },
   ],
 };
 

@@ -1,5 +1,5 @@
+import type { FailureRun } from "./experiment.ts";
 import type { Measurement } from "./measurement.ts";
-import type { FailureRun } from "./paper.ts";
 import { formatSpan } from "./timeline.ts";
 
 /** What is not as it should be in a run; empty when all is well. */
@@ -11,6 +11,7 @@ export function problemsOf(run: FailureRun): string[] {
   );
   return [
     ...rows,
+    ...run.problems.map((problem) => `${run.title}: ${problem}`),
     ...sessionProblems(run).map((problem) => `${run.title}, new session: ${problem}`),
   ];
 }

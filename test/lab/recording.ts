@@ -1,7 +1,7 @@
 import type { CapturedMessage } from "../../src/lab/capture.ts";
+import type { FailureRun } from "../../src/lab/experiment.ts";
 import type { FlowKind, FlowRecord } from "../../src/lab/flow.ts";
 import { measure } from "../../src/lab/measurement.ts";
-import type { FailureRun } from "../../src/lab/paper.ts";
 import type { ShimEvent } from "../../src/lab/shim-event.ts";
 
 /** 2026-01-01T00:00:00Z, when the failure of the recordings made here happens. */
@@ -103,5 +103,7 @@ export function failureRun(silentFor = 10_800): FailureRun {
     flows,
     measurements: flows.map((flow) => measure(flow, recording)),
     newSession: undefined,
+    healedAt: undefined,
+    problems: [],
   };
 }

@@ -1,5 +1,5 @@
+import type { FailureRun } from "../experiment.ts";
 import type { FlowRecord, Sample } from "../flow.ts";
-import type { FailureRun } from "../paper.ts";
 import { escapeText } from "./markup.ts";
 import { linearScale, roundUp, type Scale, ticks } from "./scale.ts";
 import { type SentMessage, sentMessages } from "./sent-messages.ts";

@@ -1,4 +1,4 @@
-import type { FailureRun } from "../paper.ts";
+import type { FailureRun } from "../experiment.ts";
 import { messageClass, messageName } from "./chart.ts";
 import { escapeText } from "./markup.ts";
 import { linearScale, type Scale, ticks } from "./scale.ts";

@@ -1,6 +1,6 @@
 import { release } from "node:os";
+import type { FailureRun } from "../experiment.ts";
 import { describeFailure } from "../failure.ts";
-import type { FailureRun } from "../paper.ts";
 import { TABLE_HEADINGS, tableCells } from "../table.ts";
 import { problemsOf } from "../verdict.ts";
 import { formatOffset, MESSAGE_CLASSES, messageName, renderChart } from "./chart.ts";
