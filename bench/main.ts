@@ -20,15 +20,17 @@ const report = renderReport(rounds, seconds);
 process.stdout.write(`${report}\n`);
 if (values.write) await writeSection(REPORT_FILE, PLANES_SECTION, report);
 
-/** Each round runs every setup, in turn from another one on. */
+/**
+ * Each round runs every setup, in an order of its own: what ran just before warms caches and uses
+ * up the machine's turbo, and in a fixed order the same setup would always pay for it.
+ */
 async function measureRounds(count: number, seconds: number): Promise<Measurement[][]> {
   const network = await BenchNetwork.create();
   const rounds: Measurement[][] = [];
   try {
     for (let round = 0; round < count; round++) {
       const measured = new Map<string, Measurement>();
-      for (let i = 0; i < setups.length; i++) {
-        const setup = setups[(round + i) % setups.length] ?? "plain";
+      for (const setup of shuffled(setups)) {
         process.stderr.write(`round ${round + 1} of ${count}: ${setup}\n`);
         measured.set(setup, await network.measure(setup, seconds));
       }
@@ -38,4 +40,11 @@ async function measureRounds(count: number, seconds: number): Promise<Measuremen
     await network.destroy();
   }
   return rounds;
+}
+
+function shuffled<Item>(items: readonly Item[]): Item[] {
+  return items
+    .map((item) => ({ item, key: Math.random() }))
+    .sort((one, other) => one.key - other.key)
+    .map(({ item }) => item);
 }

@@ -124,7 +124,8 @@ interface Transfer {
 /** From a to b on their first addresses. */
 async function startTransfer({ network }: Lab, protocol: "tcp" | "mptcp"): Promise<Transfer> {
   const outputs: string[] = [];
-  const receive = ["receive", protocol, B1, PORT];
+  // A subflow to the other address of b joins only where the listener takes that address too.
+  const receive = ["receive", protocol, "::", PORT];
   const receiver = await startScript(network, "b", receive, outputs);
   const sender = await startScript(network, "a", ["send", protocol, A1, B1, PORT], []);
   return {
