@@ -376,6 +376,17 @@ static __always_inline __u64 tag_of(const __u8 *header)
 	return tag;
 }
 
+/** Directly where the header is in the packet's linear part, as it is in all but odd packets. */
+static __always_inline int load_header(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *header)
+{
+	const void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (data + l2 + sizeof(*header) > end)
+		return bpf_skb_load_bytes(skb, l2, header, sizeof(*header));
+	*header = *(const struct ipv6hdr *)(data + l2);
+	return 0;
+}
+
 /**
  * Reads the IPv6 header of a packet with payload between unicast addresses.
  * @returns 0, or -1 for what is none of our business
@@ -384,7 +395,7 @@ static __always_inline int read_header(struct __sk_buff *skb, __u32 l2, struct i
 {
 	if (skb->protocol != bpf_htons(ETH_P_IPV6) || skb->vlan_present)
 		return -1;
-	if (bpf_skb_load_bytes(skb, l2, header, sizeof(*header)) < 0 || header->version != 6)
+	if (load_header(skb, l2, header) < 0 || header->version != 6)
 		return -1;
 	if (!is_unicast((struct address *)&header->saddr))
 		return -1;
