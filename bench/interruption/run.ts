@@ -1,4 +1,3 @@
-import { request } from "node:http";
 import { fileURLToPath } from "node:url";
 import { inject } from "../../src/lab/failure.ts";
 import { type Lab, withLab } from "../../src/lab/lab.ts";
@@ -190,19 +189,9 @@ async function happen(
 }
 
 /** As `l3shim prefer` does, without the time that its start takes. */
-function preferSecond({ events, socket }: ShimDaemon): Promise<void> {
-  const tag = events.find(({ event }) => event === "established")?.context;
-  const path = `/v1/contexts/${tag}/prefer`;
-  const headers = { "content-type": "application/json" };
-  return new Promise((resolve, reject) => {
-    const call = request({ socketPath: socket, method: "POST", path, headers }, (response) => {
-      response.resume();
-      if (response.statusCode === 200) response.on("end", resolve);
-      else reject(new Error(`the daemon answered ${response.statusCode}`));
-    });
-    call.on("error", reject);
-    call.end(JSON.stringify({ localLocator: A2, peerLocator: B2 }));
-  });
+function preferSecond(daemon: ShimDaemon): Promise<unknown> {
+  const tag = daemon.events.find(({ event }) => event === "established")?.context;
+  return daemon.post(`/v1/contexts/${tag}/prefer`, { localLocator: A2, peerLocator: B2 });
 }
 
 function switchOf(daemon: ShimDaemon | undefined, after: number): number | undefined {

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { existsSync, statSync } from "node:fs";
 import { chmod, chown, mkdir, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
@@ -109,12 +110,12 @@ export class ShimDaemon {
 
   /** What the control API says of `path`: as {@link query}, without the CLI's start. */
   get(path: "/v1/contexts" | "/v1/locators" | "/v1/status"): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.socket, path }, (response) => {
-        json(response).then(resolve, reject);
-      });
-      call.on("error", reject).end();
-    });
+    return this.#call("GET", path, undefined);
+  }
+
+  /** A command by the control API. @throws LabError when the daemon refuses it */
+  post(path: string, body: object): Promise<unknown> {
+    return this.#call("POST", path, body);
   }
 
   /** As a crash would: no clean-up, no farewell. */
@@ -141,6 +142,18 @@ export class ShimDaemon {
   /** Takes away what it left, after {@link kill}. */
   async flush(): Promise<void> {
     await run(inNamespace(this.#network.namespace(this.host), [...this.#argv, "--flush"]));
+  }
+
+  async #call(method: string, path: string, body: object | undefined): Promise<unknown> {
+    const headers = { "content-type": "application/json" };
+    const call = request({ socketPath: this.socket, method, path, headers });
+    call.end(body === undefined ? undefined : JSON.stringify(body));
+    const [response] = (await once(call, "response")) as [IncomingMessage];
+    const answer = await json(response);
+    if (response.statusCode === 200) return answer;
+    throw new LabError(
+      `${method} ${path}: the daemon of ${this.host} answers ${JSON.stringify(answer)}`,
+    );
   }
 
   #launch(): LabProcess {
