@@ -16,6 +16,12 @@ export const EVICTION_CANDIDATES = 16;
 export const KEEPALIVES_PER_TIMEOUT = 3;
 
 /**
+ * Without a timer that runs, the traffic is read once in a Keepalive Interval, all contexts' at
+ * instants that divide it in so many parts.
+ */
+export const READINGS_PER_SPAN = 4;
+
+/**
  * The Send Timeout of a context is longer than what the peer is told by up to this share, so
  * that many contexts that fail together don't explore in step (RFC 5534 section 4.1).
  */

@@ -1,6 +1,15 @@
-import { KEEPALIVES_PER_TIMEOUT } from "./defaults.ts";
+import { KEEPALIVES_PER_TIMEOUT, READINGS_PER_SPAN } from "./defaults.ts";
 import type { TimerAction } from "./reap.ts";
-import { after, between, type Duration, earliest, type Instant, latest, scale } from "./time.ts";
+import {
+  after,
+  between,
+  type Duration,
+  earliest,
+  type Instant,
+  instant,
+  latest,
+  scale,
+} from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
 import type { ReapState } from "./view.ts";
 
@@ -107,14 +116,14 @@ export class ReapTimers {
     const send = this.sendStart(state, traffic);
     checks.push(
       send === undefined
-        ? { at: after(now, spans.sendTimeout), reason: "traffic-check" }
+        ? { at: nextReading(now, spans.sendTimeout), reason: "traffic-check" }
         : { at: after(send, spans.sendTimeout), reason: "send-timeout" },
     );
     if (state === "Operational") {
       const keepalive = this.#nextKeepalive(state, traffic, spans);
       checks.push(
         keepalive === undefined
-          ? { at: after(now, keepaliveInterval(spans)), reason: "traffic-check" }
+          ? { at: nextReading(now, keepaliveInterval(spans)), reason: "traffic-check" }
           : { at: keepalive, reason: "keepalive" },
       );
     }
@@ -145,6 +154,15 @@ export interface ReapSpans {
 /** A third of the Keepalive Timeout, so that two lost keepalives do no harm. */
 function keepaliveInterval(spans: ReapSpans): Duration {
   return scale(spans.keepaliveTimeout, 1 / KEEPALIVES_PER_TIMEOUT);
+}
+
+/**
+ * Within `span`, on a grid that all contexts have in common: a host with thousands of quiet ones
+ * wakes up a few times in each span, and not for every context.
+ */
+function nextReading(now: Instant, span: Duration): Instant {
+  const grid = scale(span, 1 / READINGS_PER_SPAN);
+  return instant(Math.floor(after(now, span) / grid) * grid);
 }
 
 function isAfter(started: Instant | undefined, stopped: Instant | undefined): boolean {
