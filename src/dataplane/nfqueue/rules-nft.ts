@@ -1,4 +1,5 @@
 import type { AddressPair } from "../../core/output.ts";
+import { PROTOCOL_ICMPV6 } from "../../wire/ipv6.ts";
 import { LOCATOR_MARK } from "../ulid-routes.ts";
 import type { RunCommand } from "./command.ts";
 import { ICMP_ERROR_TYPES, LINK_ICMP_TYPES, NOT_UNICAST, PATH_ERRORS } from "./rule-constants.ts";
@@ -98,7 +99,8 @@ table ${OBSERVE_TABLE} {
  * Raw payload expressions count bits from the IPv6 header: Next Header of the packet in an
  * ICMPv6 error (octet 54), the P bit of a Shim6 header that follows the IPv6 header (octet 42),
  * the same in the packet in error (octet 90). "bypass": with the daemon gone nobody binds the
- * queue, and packets pass as if not queued.
+ * queue, and packets pass as if not queued. Protocols go by number: a small system has no
+ * /etc/protocols.
  */
 function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings): string {
   const rewrite = `queue num ${queue} bypass`;
@@ -125,7 +127,7 @@ table ${REWRITE_TABLE} {
   chain prerouting {
     type filter hook prerouting priority raw; policy accept;
     ${atInput ? "" : payload}
-    meta l4proto ipv6-icmp jump icmp-errors
+    meta l4proto ${PROTOCOL_ICMPV6} jump icmp-errors
   }
   chain input {
     type filter hook input priority mangle; policy accept;
