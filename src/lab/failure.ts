@@ -17,6 +17,8 @@ export type Failure =
   | { readonly kind: "link-down"; readonly host: string; readonly isp: string }
   /** The router's end goes down: the host's interface loses its carrier. */
   | { readonly kind: "carrier-lost"; readonly host: string; readonly isp: string }
+  /** The host's interface is unplugged, and gets another index when it comes back. */
+  | { readonly kind: "interface-removed"; readonly host: string; readonly isp: string }
   /** The uplink's address is deleted from the host's interface, as the paper's authors did. */
   | { readonly kind: "address-deleted"; readonly host: string; readonly isp: string }
   /** The ISP's router answers nothing any more, while the cable keeps its carrier. */
@@ -58,6 +60,11 @@ export async function inject(network: Network, failure: Failure): Promise<Inject
     case "carrier-lost":
       await setLink(network, failure.isp, failure.host, "down");
       return { at, heal: () => setLink(network, failure.isp, failure.host, "up") };
+    case "interface-removed": {
+      const host = network.host(failure.host);
+      await ipBatch(network.namespace(failure.host), [`link delete dev ${failure.isp}`]);
+      return { at, heal: () => network.plugIn(host, uplinkSpec(host, failure.isp)) };
+    }
     case "address-deleted": {
       const { host, isp } = failure;
       const uplink = uplinkSpec(network.host(host), isp);
@@ -117,6 +124,8 @@ export function describeFailure(failure: Failure): string {
       return `host ${failure.host}'s interface ${failure.isp} goes down`;
     case "carrier-lost":
       return `host ${failure.host}'s interface ${failure.isp} loses its carrier`;
+    case "interface-removed":
+      return `host ${failure.host}'s interface ${failure.isp} is unplugged`;
     case "address-deleted":
       return `host ${failure.host}'s address of ${failure.isp} is deleted`;
     case "router-dead":

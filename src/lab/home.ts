@@ -54,6 +54,7 @@ function experiments(sendTimeout: number): Experiment[] {
     ["ISP dead beyond its router", silent, remote],
     ["ISP's router dead", { kind: "router-dead", isp: "isp1" }, remote],
     ["cable out", { kind: "carrier-lost", ...first }, LOCAL_TOLERANCE],
+    ["interface unplugged", { kind: "interface-removed", ...first }, LOCAL_TOLERANCE],
     ["prefix withdrawn", { kind: "prefix-withdrawn", ...first }, remote],
     ["prefix renumbered", { kind: "prefix-renumbered", ...first, successor }, remote],
     ["both ISPs, with a gap", { kind: "blackout", isps, gap: GAP }, GAP + remote],

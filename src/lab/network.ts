@@ -98,6 +98,14 @@ export class Network {
     ]);
   }
 
+  /** Makes the uplink, with an interface that the host has not, or not any more. */
+  async plugIn(host: HostSpec, uplink: UplinkSpec): Promise<void> {
+    const { isp } = uplink;
+    await this.#connect({ node: host.name, device: isp }, { node: isp, device: host.name });
+    await this.#routeToUplink(host, uplink);
+    await this.configureUplink(host, uplink);
+  }
+
   /** Takes the host away at once, with all that runs on it: see {@link boot}. */
   async cutPower(name: string): Promise<void> {
     const namespace = this.namespace(name);
@@ -113,7 +121,7 @@ export class Network {
   async boot(name: string): Promise<void> {
     const host = this.host(name);
     await this.#addNode(name, host.autoconfigured ? "host" : "static");
-    for (const uplink of host.uplinks) await this.#addUplink(host, uplink);
+    for (const uplink of host.uplinks) await this.plugIn(host, uplink);
     await this.#checkUplinks(host);
   }
 
@@ -125,7 +133,7 @@ export class Network {
     await this.#addNode(CORE, "router");
     for (const [index, isp] of isps.entries()) await this.#joinCore(isp, index);
     for (const host of hosts) {
-      for (const uplink of host.uplinks) await this.#addUplink(host, uplink);
+      for (const uplink of host.uplinks) await this.plugIn(host, uplink);
     }
     for (const isp of isps) await this.#filterSources(isp);
     for (const isp of isps) await this.#advertise(isp);
@@ -150,13 +158,6 @@ export class Network {
       `route add default via ${link.core} dev ${CORE}`,
     ]);
     await ipBatch(this.namespace(CORE), [`address add ${link.core}/64 dev ${isp} nodad`]);
-  }
-
-  async #addUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {
-    const { isp } = uplink;
-    await this.#connect({ node: host.name, device: isp }, { node: isp, device: host.name });
-    await this.#routeToUplink(host, uplink);
-    await this.configureUplink(host, uplink);
   }
 
   async #routeToUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {

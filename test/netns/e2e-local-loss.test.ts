@@ -15,6 +15,8 @@ const FAILURES: readonly Failure[] = [
   { kind: "carrier-lost", host: "a", isp: "isp1" },
   { kind: "carrier-lost", host: "a", isp: "isp2" },
   { kind: "address-deleted", host: "a", isp: "isp1" },
+  { kind: "interface-removed", host: "a", isp: "isp2" },
+  { kind: "interface-removed", host: "a", isp: "isp1" },
 ];
 
 describe("sessions whose own uplink goes away", () => {

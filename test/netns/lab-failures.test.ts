@@ -15,7 +15,9 @@ const FAILURES: readonly (readonly [Failure, from: string, source: string, to: s
   [{ kind: "silent-loss", isp: "isp1", host: "a", direction: "from-host" }, "b", ULID_B, ULID_A],
   [{ kind: "link-down", host: "a", isp: "isp1" }, "b", ULID_B, ULID_A],
   [{ kind: "carrier-lost", host: "a", isp: "isp1" }, "b", ULID_B, ULID_A],
+  [{ kind: "interface-removed", host: "a", isp: "isp1" }, "b", ULID_B, ULID_A],
   [{ kind: "address-deleted", host: "a", isp: "isp1" }, "b", ULID_B, ULID_A],
+  [{ kind: "router-dead", isp: "isp1" }, "a", ULID_A, ULID_B],
 ];
 
 describe("failures between hosts on plain IPv6", () => {
