@@ -9,6 +9,7 @@ import type {
   LocatorsReply,
   MonitorEvent,
   OpenRequest,
+  PinRequest,
   PreferRequest,
   SendTimeoutReply,
   SendTimeoutRequest,
@@ -47,8 +48,12 @@ export class ControlClient {
     return this.#call<DoneReply>("POST", "/v1/contexts", ulids);
   }
 
-  command(tag: string, command: "explore" | "close"): Promise<DoneReply> {
+  command(tag: string, command: "explore" | "close" | "unpin"): Promise<DoneReply> {
     return this.#call<DoneReply>("POST", `/v1/contexts/${tag}/${command}`);
+  }
+
+  pin(tag: string, request: PinRequest): Promise<DoneReply> {
+    return this.#call<DoneReply>("POST", `/v1/contexts/${tag}/pin`, request);
   }
 
   prefer(tag: string, pair: PreferRequest): Promise<DoneReply> {

@@ -103,6 +103,12 @@ function formatNext(next: ContextStatus["next"]): string {
   return next === null ? "-" : `${next.reason} in ${formatSpan(next.in)}`;
 }
 
+function formatPreferred({ preferred, pin }: ContextStatus): string {
+  if (preferred === null) return "none";
+  if (pin === null) return formatPair(preferred);
+  return `${formatPair(preferred)}, pinned ${pin === "strict" ? "strictly" : "until it fails"}`;
+}
+
 /** "A > B, good for 18 s of 30 s, probe in 3 s" */
 function formatWatched(watched: WatchedPairStatus): string {
   const { goodFor, hold, failures, next } = watched;
@@ -121,7 +127,7 @@ function formatContext(context: ContextStatus, now: number): string {
     ["ULIDs", `${context.localUlid} > ${context.peerUlid}`],
     ...formatFork(context),
     ["locators", formatLocators(context)],
-    ["preferred", context.preferred === null ? "none" : formatPair(context.preferred)],
+    ["preferred", formatPreferred(context)],
     ["better", context.betterPairs.map(formatWatched).join("; ") || "none"],
     ["waits for", formatNext(context.next)],
     ["established", formatAge(context.establishedAt, now)],

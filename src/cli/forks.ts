@@ -23,7 +23,7 @@ import { formatPair } from "./format.ts";
 type ForkOptions = CommonOptions &
   ForkRequest["selector"] & { readonly locators?: LocatorPairStatus };
 
-/** `fork`, `prefer TAG`. */
+/** `fork`. */
 export function registerForks(program: Command): void {
   const fork = program
     .command("fork")
@@ -36,16 +36,6 @@ export function registerForks(program: Command): void {
     .argument("[tag]", TAG_ARGUMENT, parseTagArgument);
   for (const option of forkOptions()) fork.addOption(option);
   addCommonOptions(fork).action(runFork);
-
-  const prefer = program
-    .command("prefer")
-    .summary("use a locator pair of a context whenever it works")
-    .description(
-      "Makes a context use this locator pair whenever it works; without a pair, whichever works.",
-    )
-    .argument("<tag>", TAG_ARGUMENT, parseTagArgument)
-    .argument("[local,peer]", "the locator pair", parseLocatorPair);
-  addCommonOptions(prefer).action(runPrefer);
 }
 
 function forkOptions(): Option[] {
@@ -99,14 +89,4 @@ function formatForks({ forks }: ForksReply, carried: string): string {
         : `forked ${context}: ${fork} carries ${carried}`,
     )
     .join("\n");
-}
-
-async function runPrefer(
-  tag: string,
-  pair: LocatorPairStatus | undefined,
-  { json, socket }: CommonOptions,
-): Promise<void> {
-  const reply = await new ControlClient(socket).prefer(tag, pair ?? {});
-  if (json) printJson(reply);
-  else print(pair === undefined ? "no pair is preferred" : `${formatPair(pair)} is preferred`);
 }

@@ -6,6 +6,7 @@ import { registerDaemon } from "./daemon.ts";
 import { registerForks } from "./forks.ts";
 import { registerLocators } from "./locators.ts";
 import { registerMonitor } from "./monitor.ts";
+import { registerPairs } from "./pairs.ts";
 import { registerSendTimeout } from "./send-timeout.ts";
 import { registerStatus } from "./status.ts";
 
@@ -31,6 +32,7 @@ export async function buildProgram(first?: string): Promise<Command> {
   registerStatus(program);
   registerContexts(program);
   registerForks(program);
+  registerPairs(program);
   registerSendTimeout(program);
   registerLocators(program);
   registerMonitor(program);

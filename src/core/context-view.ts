@@ -11,6 +11,7 @@ export function viewContext(context: Context, shim: Shim): ContextView {
     ulids: context.ulids,
     locators: context.locators,
     preferred: context.preferred,
+    pin: context.pin,
     betterPairs: reachability?.betterPairs ?? [],
     forkedInstance: context.forkedInstance,
     selector: context.selector,

@@ -9,7 +9,7 @@ import { ProbeAllowance } from "./probe-allowance.ts";
 import type { Reachability } from "./reachability.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
 import type { Duration, Instant } from "./time.ts";
-import type { ContextState } from "./view.ts";
+import type { ContextState, Pin } from "./view.ts";
 
 /** What R1 gave us and I2 gives back. */
 export interface ResponderProof {
@@ -61,6 +61,8 @@ export class Context {
   locators: AddressPair;
   /** The pair to use whenever it works; `undefined` for whichever does. */
   preferred: AddressPair | undefined;
+  /** No better pair takes it off the preferred one. */
+  pin: Pin | undefined;
   /** Which packets a forked context carries; `undefined` for none, as where the peer forked. */
   selector: FlowSelector | undefined;
   /** CT(peer); set by the context table, which finds contexts by it. */

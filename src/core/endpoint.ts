@@ -28,7 +28,7 @@ import { type SavedContext, saveContext } from "./saved-context.ts";
 import { Shim } from "./shim.ts";
 import { between, type Duration, type Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
-import type { ContextView } from "./view.ts";
+import type { ContextView, Pin } from "./view.ts";
 
 /** Of the message type in a control header. */
 const TYPE_OFFSET = 2;
@@ -263,18 +263,28 @@ export class Endpoint {
   }
 
   /**
-   * Uses this locator pair of the context whenever it works, `undefined` for whichever works.
-   * An Operational context explores at once; payload moves when the pair is confirmed.
+   * Uses this locator pair of the context whenever it works, `undefined` for whichever works; ends
+   * a pin. The pair is asked at once, and payload moves when it answers.
    * @returns false when there is no such ESTABLISHED context, or the pair is not among its own
    */
   prefer(_now: Instant, tag: ContextTag, pair: AddressPair | undefined): boolean {
-    const context = this.#shim.contexts.byTag(tag);
-    if (context?.state !== "ESTABLISHED") return false;
-    if (pair !== undefined && !context.hasPair(pair)) return false;
-    context.preferred = pair;
-    this.#shim.noteChange(context);
-    context.reachability?.seekPreferred();
-    return true;
+    return this.#keepTo(tag, pair, undefined);
+  }
+
+  /**
+   * Prefers the pair, and lets nothing else take the context off it: "until-failure" but its own
+   * failure, after which it comes back; "strict" not even that.
+   * @param pair `undefined` for the current one
+   * @returns as {@link prefer}
+   */
+  pin(_now: Instant, tag: ContextTag, pair: AddressPair | undefined, pin: Pin): boolean {
+    return this.#keepTo(tag, pair ?? this.#shim.contexts.byTag(tag)?.locators, pin);
+  }
+
+  /** Ends a pin. False when there is none. */
+  unpin(_now: Instant, tag: ContextTag): boolean {
+    if (this.#shim.contexts.byTag(tag)?.pin === undefined) return false;
+    return this.#keepTo(tag, undefined, undefined);
   }
 
   /** Starts an exploration of an Operational context. False when it can't. */
@@ -293,6 +303,17 @@ export class Endpoint {
   /** When to call `handleTimeout`, and why. */
   pollTimeout(): Deadline | undefined {
     return this.#shim.contexts.nextDeadline();
+  }
+
+  #keepTo(tag: ContextTag, pair: AddressPair | undefined, pin: Pin | undefined): boolean {
+    const context = this.#shim.contexts.byTag(tag);
+    if (context?.state !== "ESTABLISHED") return false;
+    if (pair !== undefined && !context.hasPair(pair)) return false;
+    context.preferred = pair;
+    context.pin = pin;
+    this.#shim.noteChange(context);
+    context.reachability?.handleChoiceChanged();
+    return true;
   }
 
   #handleEstablishedTimeout(now: Instant, context: Context): void {

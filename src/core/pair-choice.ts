@@ -20,34 +20,55 @@ export class PairChoice {
     this.#context = context;
   }
 
-  /** How many there are. */
+  /** How many there are to choose from. */
   get size(): number {
+    if (this.#onlyPair !== undefined) return 1;
     return this.#locals.length * this.#context.peerLocators.length;
   }
 
   /** All of them, in the order in which an exploration tries them. */
   ordered(): AddressPair[] {
-    const { locators, preferred, peerLocators } = this.#context;
-    const pairs = orderPairs(this.#locals, peerLocators, locators, this.#draw);
-    if (preferred === undefined || samePair(preferred, locators)) return pairs;
-    return moveFirst(pairs, preferred);
+    const { locators, preferred, pin, peerLocators } = this.#context;
+    const pairs = orderPairs(this.#locals, peerLocators, locators, this.#draw).filter((pair) =>
+      this.allows(pair),
+    );
+    if (preferred === undefined) return pairs;
+    // Whether the current one has failed is asked last, unless nothing less takes us off it.
+    const isSuspect = pin === undefined && samePair(preferred, locators);
+    return isSuspect ? pairs : moveFirst(pairs, preferred);
+  }
+
+  /** All of them, the current one first: it may well work. */
+  currentFirst(): AddressPair[] {
+    return moveFirst(this.ordered().toReversed(), this.#context.locators);
   }
 
   /** Of pairs that work, the one to use. */
   best(confirmed: readonly AddressPair[]): AddressPair | undefined {
     const { locators, preferred, peerLocators } = this.#context;
     const wanted = preferred === undefined ? [locators] : [preferred, locators];
-    return choosePair(confirmed, wanted, this.#locals, peerLocators, this.#draw);
+    const allowed = confirmed.filter((pair) => this.allows(pair));
+    return choosePair(allowed, wanted, this.#locals, peerLocators, this.#draw);
   }
 
   /** Pairs to be preferred to the current one, the best first; none that is known not to work. */
   better(): AddressPair[] {
-    const { locators, preferred, peerLocators, ulids } = this.#context;
+    const { locators, preferred, pin, peerLocators, ulids } = this.#context;
     if (preferred !== undefined && samePair(preferred, locators)) return [];
-    const isAutomatic = this.#shim.config.failBack !== undefined;
+    const isAutomatic = this.#shim.config.failBack !== undefined && pin === undefined;
     const natural = isAutomatic ? betterPairs(this.#locals, peerLocators, locators, ulids) : [];
     if (preferred === undefined || !this.#isUsable(preferred)) return natural;
     return [preferred, ...natural.filter((pair) => !samePair(pair, preferred))];
+  }
+
+  /** False for what a strict pin keeps payload from. */
+  allows(pair: AddressPair): boolean {
+    return this.#onlyPair === undefined || samePair(pair, this.#onlyPair);
+  }
+
+  get #onlyPair(): AddressPair | undefined {
+    const { pin, preferred } = this.#context;
+    return pin === "strict" ? preferred : undefined;
   }
 
   #isUsable({ local, peer }: AddressPair): boolean {

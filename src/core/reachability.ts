@@ -1,4 +1,4 @@
-import type { Keepalive, Probe, ProbeState } from "../wire/message.ts";
+import type { Keepalive, Probe } from "../wire/message.ts";
 import type { Context } from "./context.ts";
 import { STEADY_TIME, SUSPICION_INTERVAL } from "./defaults.ts";
 import { Exploration } from "./exploration.ts";
@@ -14,7 +14,7 @@ import {
 } from "./output.ts";
 import { PairChoice } from "./pair-choice.ts";
 import { PlaneOrders } from "./plane-orders.ts";
-import { NOTHING, REAP, type ReapEvent } from "./reap.ts";
+import { NOTHING, PROBE_STATES, REAP, type ReapEvent } from "./reap.ts";
 import { type ReapCheck, type ReapSpans, ReapTimers } from "./reap-timers.ts";
 import type { ReapPast } from "./saved-context.ts";
 import type { Shim } from "./shim.ts";
@@ -49,12 +49,6 @@ const OWN_CAUSES: readonly ExplorationCause[] = [
   "router-lost",
   "resumed",
 ];
-
-const PROBE_STATES: Readonly<Record<ReapState, ProbeState>> = {
-  Operational: "operational",
-  Exploring: "exploring",
-  InboundOk: "inboundok",
-};
 
 /**
  * REAP for one ESTABLISHED context (RFC 5534). Whatever happens is queued until the data
@@ -143,6 +137,13 @@ export class Reachability {
   seekPreferred(): void {
     this.#failBack.seek();
     this.#requestTraffic();
+  }
+
+  /** Another pair is preferred, or the context is pinned to one, or not any more. */
+  handleChoiceChanged(): void {
+    this.#orders.applyErrorPolicy();
+    if (this.#state !== "Operational") this.#exploration.restart(this.#choice.ordered());
+    this.seekPreferred();
   }
 
   get betterPairs(): readonly WatchedPairView[] {
@@ -334,10 +335,10 @@ export class Reachability {
       probesSent: this.probesSent,
       probesReceived: this.probesReceived,
     };
-    const pairs = this.#choice.ordered();
     // What may well work is tried first, else last.
     const isDoubtful = cause === "icmp-error" || cause === "resumed";
-    this.#exploration.begin(isDoubtful ? pairs.toReversed() : pairs);
+    const pairs = isDoubtful ? this.#choice.currentFirst() : this.#choice.ordered();
+    this.#exploration.begin(pairs);
   }
 
   /** The host itself has something to send, or asks for it; nobody else can feign that. */
@@ -422,7 +423,8 @@ export class Reachability {
     this.#heardAt = now;
     const { locators } = this.#context;
     const doubtful = before !== "Operational" || !this.#context.hasPair(locators);
-    if (doubtful && !samePair(proven, locators)) this.#switchTo(now, proven, "peer-renewed");
+    const isNew = !samePair(proven, locators) && this.#choice.allows(proven);
+    if (doubtful && isNew) this.#switchTo(now, proven, "peer-renewed");
     else this.#orders.applyMapping();
   }
 

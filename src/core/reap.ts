@@ -1,3 +1,4 @@
+import type { ProbeState } from "../wire/message.ts";
 import type { ReapState } from "./view.ts";
 
 /**
@@ -115,4 +116,11 @@ export const REAP: Readonly<Record<ReapEvent, Readonly<Record<ReapState, ReapTra
     Exploring: { next: "Operational", sendTimer: "stop" },
     InboundOk: { next: "Operational", sendTimer: "stop" },
   },
+};
+
+/** What a probe says of its sender (RFC 5534 section 5.3). */
+export const PROBE_STATES: Readonly<Record<ReapState, ProbeState>> = {
+  Operational: "operational",
+  Exploring: "exploring",
+  InboundOk: "inboundok",
 };

@@ -203,6 +203,7 @@ function makeContext(saved: SavedContext, offer: readonly LocalLocator[]): Conte
   context.locators = saved.locators;
   context.exchangePair = saved.locators;
   context.preferred = saved.preferred ?? undefined;
+  context.pin = saved.pin ?? undefined;
   context.selector = saved.selector ?? undefined;
   context.keepaliveTimeout = saved.keepaliveTimeout;
   context.requestsTaken = saved.peer.requestsTaken;

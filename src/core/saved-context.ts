@@ -22,10 +22,12 @@ import {
   whole,
 } from "./plain-data.ts";
 import type { Duration, Instant } from "./time.ts";
+import type { Pin } from "./view.ts";
 
 /** Of the form below: a change that older or newer releases would misread gets another number. */
-const VERSION = 1;
+const VERSION = 2;
 
+const PINS = ["until-failure", "strict"] as const satisfies readonly Pin[];
 const OCTET = whole(0xff);
 const PORT = whole(0xffff);
 const UINT32 = whole(0xffff_ffff);
@@ -67,6 +69,8 @@ const SELECTOR: Reader<FlowSelector> = partial({
   mark: record({ value: UINT32, mask: UINT32 }),
 });
 
+const PIN = parsed((text): Pin | undefined => PINS.find((pin) => pin === text), "a kind of pin");
+
 /** What REAP needs to know of the time before a restart. */
 const REAP_PAST = record({
   heardAt: INSTANT,
@@ -92,6 +96,7 @@ const CONTEXT = record({
   switches: COUNT,
   locators: PAIR,
   preferred: nullable(PAIR),
+  pin: nullable(PIN),
   selector: nullable(SELECTOR),
   keepaliveTimeout: TIMEOUT,
   sendTimerFactor: ranged(1, 2),
@@ -171,6 +176,7 @@ export function saveContext(context: Context): SavedContext | undefined {
     switches: context.switches,
     locators: context.locators,
     preferred: context.preferred ?? null,
+    pin: context.pin ?? null,
     selector: selector ?? null,
     keepaliveTimeout: context.keepaliveTimeout,
     sendTimerFactor: context.sendTimerFactor,

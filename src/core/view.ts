@@ -15,6 +15,9 @@ export type ContextState =
   | "E-FAILED"
   | "NO-SUPPORT";
 
+/** How firmly a context keeps to its preferred pair: until that fails, or whatever happens. */
+export type Pin = "until-failure" | "strict";
+
 /** RFC 5534 section 6. */
 export type ReapState = "Operational" | "Exploring" | "InboundOk";
 
@@ -57,6 +60,8 @@ export interface ContextView {
   readonly locators: AddressPair;
   /** The pair to use whenever it works; `undefined` for whichever does. */
   readonly preferred: AddressPair | undefined;
+  /** Set while it is pinned to the preferred pair. */
+  readonly pin: Pin | undefined;
   /** Pairs that it would rather use than the current one, the best first. */
   readonly betterPairs: readonly WatchedPairView[];
   readonly forkedInstance: number;

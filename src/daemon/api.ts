@@ -10,6 +10,8 @@
  * - `POST /v1/contexts` {@link OpenRequest} -> {@link DoneReply}
  * - `POST /v1/contexts/TAG/explore`, `POST /v1/contexts/TAG/close` {@link DoneReply}
  * - `POST /v1/contexts/TAG/prefer` {@link PreferRequest} -> {@link DoneReply}
+ * - `POST /v1/contexts/TAG/pin` {@link PinRequest} -> {@link DoneReply}
+ * - `POST /v1/contexts/TAG/unpin` {@link DoneReply}
  * - `POST /v1/forks` {@link ForkRequest} -> {@link ForksReply}
  * - `POST /v1/send-timeout` {@link SendTimeoutRequest} -> {@link SendTimeoutReply}
  *
@@ -27,7 +29,7 @@ import type {
   FailureCause,
   SwitchCause,
 } from "../core/output.ts";
-import type { ContextState, ReapState } from "../core/view.ts";
+import type { ContextState, Pin, ReapState } from "../core/view.ts";
 
 export const SCHEMA_VERSION = 1;
 
@@ -140,6 +142,8 @@ export interface ContextStatus {
   readonly peerLocator: string;
   /** The pair to use whenever it works; `null` for whichever does. */
   readonly preferred: LocatorPairStatus | null;
+  /** Whether it is pinned to the preferred pair, and how firmly. */
+  readonly pin: Pin | null;
   /** Pairs that it would rather use than the current one, the best first. */
   readonly betterPairs: readonly WatchedPairStatus[];
   readonly localTag: string;
@@ -215,6 +219,12 @@ export interface WatchedPairStatus extends LocatorPairStatus {
 
 /** Which pair to use whenever it works; `{}` for whichever does. */
 export type PreferRequest = LocatorPairStatus | Readonly<Record<string, never>>;
+
+/** To which pair to pin a context, both locators of it; without a pair to its current one. */
+export type PinRequest = Partial<LocatorPairStatus> & {
+  /** Not even its failure takes the context off the pair. */
+  readonly strict?: boolean;
+};
 
 /** Makes some outbound packets leave on a context of their own (RFC 5533 section 4.2). */
 export interface ForkRequest {

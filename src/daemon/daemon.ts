@@ -2,7 +2,7 @@ import type { LocalLocator } from "../core/config.ts";
 import type { Endpoint } from "../core/endpoint.ts";
 import type { AddressPair, ContextEvent, HostSuspicion } from "../core/output.ts";
 import type { Duration, Instant } from "../core/time.ts";
-import type { ContextView } from "../core/view.ts";
+import type { ContextView, Pin } from "../core/view.ts";
 import type { DataPlane } from "../dataplane/dataplane.ts";
 import type { Address } from "../wire/address.ts";
 import { decodeControl } from "../wire/control.ts";
@@ -22,7 +22,7 @@ import type { ContextFiles } from "./contexts/context-files.ts";
 import { ContextKeeper } from "./contexts/context-keeper.ts";
 import type { Authority } from "./control/authority.ts";
 import { EventHub, monitorEvent } from "./control/events.ts";
-import { type ForkOrder, forkContexts, preferPair } from "./control/forks.ts";
+import { type ForkOrder, forkContexts, pinPair, preferPair } from "./control/forks.ts";
 import { contextStatus, countContexts, hostLocators, uplinkStatus } from "./control/report.ts";
 import { ControlServer } from "./control/server.ts";
 import type { ControlService } from "./control/service.ts";
@@ -208,6 +208,15 @@ export class Daemon implements ControlService {
   prefer(tag: ContextTag, pair: AddressPair | undefined): Result<true, string> {
     const run = (endpoint: Endpoint, now: Instant) => preferPair(endpoint, now, tag, pair);
     return this.#driver.run(run) ?? failure(STOPPING);
+  }
+
+  pin(tag: ContextTag, pair: AddressPair | undefined, pin: Pin): Result<true, string> {
+    const run = (endpoint: Endpoint, now: Instant) => pinPair(endpoint, now, tag, pair, pin);
+    return this.#driver.run(run) ?? failure(STOPPING);
+  }
+
+  unpin(tag: ContextTag): boolean {
+    return this.#driver.run((endpoint, now) => endpoint.unpin(now, tag)) ?? false;
   }
 
   setSendTimeout(sendTimeout: Duration): Warning[] {

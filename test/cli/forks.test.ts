@@ -154,7 +154,7 @@ test("a fork that the peer made carries nothing of ours", async () => {
 
 test("prefer names a pair, and without one takes it back", async () => {
   const { a, tag, run } = await establish();
-  expect(await run("prefer", tag, `${A2},${B2}`)).toMatchObject({
+  expect(await run("prefer", tag, "--local", A2, "--peer", B2)).toMatchObject({
     status: 0,
     stdout: `${A2} > ${B2} is preferred\n`,
   });
@@ -166,9 +166,28 @@ test("prefer names a pair, and without one takes it back", async () => {
   });
   expect(preferred()).toBeNull();
   expect((await run("prefer", tag, "--json")).stdout).toBe('{"schemaVersion":1,"done":true}\n');
-  const foreign = await run("prefer", tag, `${A1},${A2}`);
+  const foreign = await run("prefer", tag, "--local", A1, "--peer", A2);
   expect(foreign.status).toBe(1);
   expect(foreign.stderr).toContain(`its peer locators ${B1}, ${B2}`);
+});
+
+test("pin keeps a context on a pair until unpin", async () => {
+  const { a, tag, run } = await establish();
+  const pinned = () => a.daemon.contexts()[0];
+  expect((await run("pin", tag, "--local", A2, "--peer", B2)).stdout).toBe(
+    `pinned to ${A2} > ${B2}\n`,
+  );
+  const second = { localLocator: A2, peerLocator: B2 };
+  expect(pinned()).toMatchObject({ pin: "until-failure", preferred: second });
+  expect((await run("context", tag)).stdout).toContain(`${A2} > ${B2}, pinned until it fails\n`);
+  expect((await run("pin", tag, "--strict")).stdout).toBe("pinned to its current pair\n");
+  expect(pinned()).toMatchObject({ pin: "strict" });
+  expect((await run("unpin", tag, "--json")).stdout).toBe('{"schemaVersion":1,"done":true}\n');
+  expect(pinned()).toMatchObject({ pin: null, preferred: null });
+  const again = await run("unpin", tag);
+  expect(again).toMatchObject({ status: 1, stderr: expect.stringContaining("is not pinned") });
+  expect(await run("pin", tag, "--local", A2)).toMatchObject({ status: 2 });
+  expect(await run("pin", tag, "--local", "here", "--peer", B2)).toMatchObject({ status: 2 });
 });
 
 test("the Send Timeout changes until the daemon stops, with a warning when it is short", async () => {

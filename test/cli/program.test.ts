@@ -62,7 +62,7 @@ test.each([
   [["fork", "--peer-prefix", "10.0.0.0/8"], "It must be an IPv6 prefix, such as"],
   [["fork", "--dscp", "1", "--locators", "2001:db8::1"], "It must be a local and a peer locator"],
   [["prefer"], "missing required argument 'tag'"],
-  [["prefer", "1", "2001:db8::1,::,::"], "It must be a local and a peer locator"],
+  [["prefer", "1", "--local", "2001:db8::1"], "--local and --peer name a pair together"],
   [["send-timeout", "0"], "It must be a whole number from 1 to 100"],
   [["send-timeout", "1.5"], "It must be a whole number from 1 to 100"],
 ])("wrong usage has the exit status 2: %j", async (args, message) => {

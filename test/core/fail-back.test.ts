@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { EndpointConfig, LocalLocator } from "../../src/core/config.ts";
 import type { AddressPair, ContextEvent } from "../../src/core/output.ts";
 import { after, type Instant, milliseconds, minutes, seconds } from "../../src/core/time.ts";
-import type { ContextView } from "../../src/core/view.ts";
+import type { ContextView, Pin } from "../../src/core/view.ts";
+import type { ContextTag } from "../../src/wire/tag.ts";
 import { address, type Host, type Packet, World } from "./support/world.ts";
 
 const A1 = "2001:db8:a1::1";
@@ -273,6 +274,79 @@ describe("which pair is better", () => {
     failOver(lab);
     lab.world.run(minutes(5));
     expect(context(lab.a).locators.local).toBe(A2);
+  });
+});
+
+describe("a pinned context", () => {
+  const SECOND = { local: address(A2), peer: address(B1) };
+
+  function pin(host: Host, pair: AddressPair | undefined, kind: Pin): void {
+    host.command((endpoint, now) =>
+      expect(endpoint.pin(now, context(host).tag, pair, kind)).toBe(true),
+    );
+  }
+
+  test("goes to the pair, and no better one takes it away", () => {
+    const lab = established();
+    pin(lab.a, SECOND, "until-failure");
+    lab.world.run(minutes(10));
+    expect(context(lab.a)).toMatchObject({
+      ...{ locators: SECOND, preferred: SECOND, pin: "until-failure", switches: 1 },
+      betterPairs: [],
+    });
+  });
+
+  test("stays when somebody explores, as its pair is asked first", () => {
+    const lab = established();
+    pin(lab.a, SECOND, "until-failure");
+    lab.world.run(seconds(5));
+    lab.a.command((endpoint, now) => expect(endpoint.explore(now, context(lab.a).tag)).toBe(true));
+    lab.world.run(seconds(10));
+    expect(context(lab.a)).toMatchObject({ locators: SECOND, switches: 1 });
+  });
+
+  test("leaves a pair that fails, and comes back", () => {
+    const lab = established();
+    pin(lab.a, undefined, "until-failure");
+    failOver(lab);
+    expect(context(lab.a)).toMatchObject({ pin: "until-failure", preferred: ULIDS });
+    expect(whenOn(lab, lab.a, ULIDS)).toBeLessThan(120);
+  });
+
+  test("stays on a dead pair where the pin is strict, and goes on when the pair does", () => {
+    const lab = established();
+    pin(lab.a, undefined, "strict");
+    lab.world.run(seconds(5));
+    lab.world.loses = uses(A1);
+    lab.world.run(minutes(3));
+    expect(context(lab.a)).toMatchObject({ locators: ULIDS, switches: 0, reapState: "Exploring" });
+    expect(lab.a.withholding.size).toBe(0);
+    lab.world.loses = NOTHING_LOST;
+    lab.world.run(minutes(2));
+    expect(context(lab.a)).toMatchObject({ locators: ULIDS, reapState: "Operational" });
+  });
+
+  test("is free again when unpinned, and when another pair is preferred", () => {
+    const lab = established();
+    const { tag } = context(lab.a);
+    lab.a.command((endpoint, now) => expect(endpoint.unpin(now, tag)).toBe(false));
+    pin(lab.a, SECOND, "strict");
+    lab.world.run(seconds(5));
+    lab.a.command((endpoint, now) => expect(endpoint.unpin(now, tag)).toBe(true));
+    expect(context(lab.a)).toMatchObject({ pin: undefined, preferred: undefined });
+    expect(whenOn(lab, lab.a, ULIDS)).toBeLessThan(60);
+    pin(lab.a, SECOND, "strict");
+    lab.a.command((endpoint, now) => endpoint.prefer(now, tag, ULIDS));
+    expect(context(lab.a)).toMatchObject({ pin: undefined, preferred: ULIDS });
+  });
+
+  test("must be pinned to a pair of its own", () => {
+    const { a } = established();
+    const foreign = { local: address(A1), peer: address("2001:db8:dead::1") };
+    a.command((endpoint, now) => {
+      expect(endpoint.pin(now, context(a).tag, foreign, "strict")).toBe(false);
+      expect(endpoint.pin(now, 5 as ContextTag, undefined, "strict")).toBe(false);
+    });
   });
 });
 

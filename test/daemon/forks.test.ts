@@ -226,6 +226,21 @@ test("a preferred pair is used while it works, and may be taken back", async () 
   expect(error).toContain(`${B1} > ${B2} is no locator pair of context ${tag}`);
 });
 
+test("a pin names both locators or none", async () => {
+  const { a, tag } = await establish();
+  const path = `/v1/contexts/${tag}/pin`;
+  expect(await post(a, path, { localLocator: A1 })).toEqual({
+    status: 400,
+    error: "peerLocator: this key is required",
+  });
+  expect(await post(a, path, { strict: 1 })).toEqual({
+    status: 400,
+    error: "strict: must be true or false, but is 1",
+  });
+  const foreign = await post(a, path, { localLocator: B1, peerLocator: B2 });
+  expect(foreign).toMatchObject({ status: 409, error: expect.stringContaining("no locator pair") });
+});
+
 test("the Send Timeout changes at run time, with the configuration's range and warning", async () => {
   const { a, b, client } = await establish();
   expect(await client.setSendTimeout({ sendTimeout: 5 })).toEqual({

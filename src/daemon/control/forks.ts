@@ -2,7 +2,7 @@ import type { Endpoint } from "../../core/endpoint.ts";
 import type { FlowSelector } from "../../core/flow-selector.ts";
 import type { AddressPair } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
-import type { ContextView } from "../../core/view.ts";
+import type { ContextView, Pin } from "../../core/view.ts";
 import { type AddressPrefix, prefixContains } from "../../wire/prefix.ts";
 import { failure, type Result, success } from "../../wire/result.ts";
 import { type ContextTag, formatTag } from "../../wire/tag.ts";
@@ -50,7 +50,25 @@ export function preferPair(
   tag: ContextTag,
   pair: AddressPair | undefined,
 ): Result<true, string> {
-  if (endpoint.prefer(now, tag, pair)) return success(true);
+  return endpoint.prefer(now, tag, pair) ? success(true) : refusal(endpoint, tag, pair);
+}
+
+/** Pins a context that exists to the pair. Fails with a reason. */
+export function pinPair(
+  endpoint: Endpoint,
+  now: Instant,
+  tag: ContextTag,
+  pair: AddressPair | undefined,
+  pin: Pin,
+): Result<true, string> {
+  return endpoint.pin(now, tag, pair, pin) ? success(true) : refusal(endpoint, tag, pair);
+}
+
+function refusal(
+  endpoint: Endpoint,
+  tag: ContextTag,
+  pair: AddressPair | undefined,
+): Result<never, string> {
   const view = endpoint.context(tag);
   return failure((view && pairProblem(view, pair)) ?? "the context is gone");
 }

@@ -33,6 +33,7 @@ export function contextStatus(
     localLocator: view.locators.local,
     peerLocator: view.locators.peer,
     preferred: view.preferred === undefined ? null : locatorPair(view.preferred),
+    pin: view.pin ?? null,
     betterPairs: view.betterPairs.map((watched) => watchedPair(watched, clock)),
     localTag: formatTag(view.tag),
     peerTag: view.peerTag === undefined ? null : formatTag(view.peerTag),

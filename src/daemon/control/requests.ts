@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { PROTOCOLS_WITH_PORTS } from "../../core/flow-selector.ts";
 import type { AddressPair } from "../../core/output.ts";
 import { type Duration, seconds } from "../../core/time.ts";
+import type { Pin } from "../../core/view.ts";
 import { parseAddressPrefix } from "../../wire/prefix.ts";
 import { parseTag } from "../../wire/tag.ts";
 import { integer, ipv6Address, problemOf, sendTimeoutSeconds, strict } from "../validation.ts";
@@ -75,6 +76,11 @@ const FORK = object({
   context: v.optional(tag),
   locators: v.optional(locatorPair),
 });
+const PIN = object({
+  localLocator: v.exactOptional(ipv6Address),
+  peerLocator: v.exactOptional(ipv6Address),
+  strict: v.optional(v.boolean("must be true or false"), false),
+});
 const OPEN = object({ localUlid: ipv6Address, peerUlid: ipv6Address });
 const SEND_TIMEOUT = object({ sendTimeout: sendTimeoutSeconds });
 
@@ -96,6 +102,12 @@ export function readFork(body: unknown): ForkOrder {
 export function readPrefer(body: unknown): AddressPair | undefined {
   if (v.is(object({}), body)) return undefined;
   return pairOf(check(locatorPair, body));
+}
+
+/** Without a pair: the current one. */
+export function readPin(body: unknown): { pair: AddressPair | undefined; pin: Pin } {
+  const { strict, ...rest } = check(PIN, body);
+  return { pair: readPrefer(rest), pin: strict ? "strict" : "until-failure" };
 }
 
 export function readOpen(body: unknown): AddressPair {

@@ -4,7 +4,7 @@ import { type ContextTag, parseTag } from "../../wire/tag.ts";
 import type { ContextReply, DoneReply, ForksReply, SendTimeoutReply } from "../api.ts";
 import { inSeconds } from "../clock.ts";
 import { RequestError, readJson, reply } from "./http.ts";
-import { readFork, readOpen, readPrefer, readSendTimeout } from "./requests.ts";
+import { readFork, readOpen, readPin, readPrefer, readSendTimeout } from "./requests.ts";
 import type { ControlService } from "./service.ts";
 
 /** A reply without what every reply has in common. */
@@ -76,6 +76,13 @@ export class Routes {
       case "POST prefer":
         allowed(service.prefer(tag, readPrefer(await readJson(request))));
         return DONE;
+      case "POST pin": {
+        const { pair, pin } = readPin(await readJson(request));
+        allowed(service.pin(tag, pair, pin));
+        return DONE;
+      }
+      case "POST unpin":
+        return doneIf(service.unpin(tag), "the context is not pinned");
       default:
         throw new RequestError(404, "no such path");
     }

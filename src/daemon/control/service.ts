@@ -1,5 +1,6 @@
 import type { AddressPair } from "../../core/output.ts";
 import type { Duration } from "../../core/time.ts";
+import type { Pin } from "../../core/view.ts";
 import type { Result } from "../../wire/result.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import type { ContextStatus, Fork, HostLocator, StatusReply, Warning } from "../api.ts";
@@ -20,6 +21,10 @@ export interface ControlService {
   fork(order: ForkOrder): Result<Fork[], string>;
   /** `undefined` prefers none. */
   prefer(tag: ContextTag, pair: AddressPair | undefined): Result<true, string>;
+  /** @param pair `undefined` for the current one */
+  pin(tag: ContextTag, pair: AddressPair | undefined, pin: Pin): Result<true, string>;
+  /** False when it is not pinned. */
+  unpin(tag: ContextTag): boolean;
   /** What deserves a word about it. */
   setSendTimeout(sendTimeout: Duration): Warning[];
   readonly events: EventHub;
