@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import type { Detection } from "../../src/core/config.ts";
 import { inject } from "../../src/lab/failure.ts";
 import { type Lab, withLab } from "../../src/lab/lab.ts";
 import { LabProcess } from "../../src/lab/lab-process.ts";
@@ -7,7 +8,7 @@ import { inNamespace, run, sleep, waitFor } from "../../src/lab/shell.ts";
 import { ShimDaemon } from "../../src/lab/shim-daemon.ts";
 import { literal, type Topology, uplinkRouter } from "../../src/lab/topology.ts";
 import { type Arrivals, firstArrival, longestSilence, sustainedAfter } from "./arrivals.ts";
-import type { PathEvent, Variant } from "./variants.ts";
+import { isNoticed, type PathEvent, type Variant } from "./variants.ts";
 
 const TOPOLOGY: Topology = {
   isps: ["isp1", "isp2"],
@@ -28,6 +29,9 @@ const TRANSFER = fileURLToPath(new URL("../../../bench/interruption/transfer.py"
 
 /** ms of undisturbed transfer. */
 const STEADY_TIME = 1_000;
+/** The same where answers are keepalives, of which there is one a second; some ms are drawn. */
+const ONE_WAY_STEADY_TIME = 5_000;
+const KEEPALIVE_INTERVAL = 1_000;
 /** ms that are looked at after what happens, or after the command. */
 const OBSERVED: Readonly<Record<Variant["system"], number>> = {
   l3shim: 2_000,
@@ -37,6 +41,9 @@ const OBSERVED: Readonly<Record<Variant["system"], number>> = {
 const PATIENCE = 10_000;
 /** Octets in 100 ms that count as flowing again: half of what a link carries. */
 const HALF_A_LINK = 625_000;
+/** Octets of a datagram, of which one in 100 ms counts as flowing: 50 are sent in a second. */
+const DATAGRAM = 160;
+const ONE_WAY_OBSERVED = 5_000;
 
 /** What one run came to, in ms. */
 export interface Interruption {
@@ -51,24 +58,36 @@ export interface Interruption {
 }
 
 /** One run in a network of its own. @throws Error when the transfer does not even begin */
-export function runVariant({ system, event }: Variant): Promise<Interruption> {
+export function runVariant(variant: Variant): Promise<Interruption> {
+  const { system, event, payload } = variant;
+  const observed = payload === undefined ? OBSERVED[system] : ONE_WAY_OBSERVED;
   return withLab(TOPOLOGY, async (lab) => {
     await shape(lab.network);
-    const daemons = system === "l3shim" ? await startDaemons(lab) : [];
+    const daemons =
+      system === "l3shim" ? await startDaemons(lab, isNoticed(variant) ? "adaptive" : "rfc") : [];
     if (system !== "l3shim") await configureMptcp(lab.network, system === "mptcp-backup");
-    const transfer = await startTransfer(lab, system === "l3shim" ? "tcp" : "mptcp");
+    const transfer = await startTransfer(lab, protocolOf(variant));
     await untilEstablished(daemons);
-    await sleep(STEADY_TIME);
+    await sleep(
+      payload === undefined
+        ? STEADY_TIME
+        : ONE_WAY_STEADY_TIME + Math.random() * KEEPALIVE_INTERVAL,
+    );
 
     const { at, commandedAt } = await happen(lab.network, daemons[0], event);
     const from = commandedAt ?? at;
-    const until = Date.now() + OBSERVED[system];
-    await sleep(OBSERVED[system]);
+    const until = Date.now() + observed;
+    await sleep(observed);
     const arrivals = await transfer.stop();
     const switchedAt = switchOf(daemons[0], at);
     return {
       silence: longestSilence(arrivals, at, until),
-      sustained: sustainedAfter(arrivals, from, until, HALF_A_LINK),
+      sustained: sustainedAfter(
+        arrivals,
+        from,
+        until,
+        payload === undefined ? HALF_A_LINK : DATAGRAM,
+      ),
       afterCommand: commandedAt && firstArrival(arrivals, commandedAt),
       afterSwitch: switchedAt && firstArrival(arrivals, switchedAt),
     };
@@ -91,8 +110,9 @@ async function shape(network: Network): Promise<void> {
   }
 }
 
-async function startDaemons(lab: Lab): Promise<ShimDaemon[]> {
-  const options = { sendTimeout: 15, directory: lab.directory, dataplane: "ebpf" } as const;
+async function startDaemons(lab: Lab, detect: Detection): Promise<ShimDaemon[]> {
+  const { directory } = lab;
+  const options = { sendTimeout: 15, detect, directory, dataplane: "ebpf" } as const;
   const starting = ["a", "b"].map((host) => ShimDaemon.start(lab.network, host, options));
   const daemons = await Promise.all(starting);
   for (const daemon of daemons) lab.defer(() => daemon.stop());
@@ -115,13 +135,20 @@ async function configureMptcp(network: Network, backup: boolean): Promise<void> 
   }
 }
 
+function protocolOf({ system, payload }: Variant): Protocol {
+  if (payload !== undefined) return "udp";
+  return system === "l3shim" ? "tcp" : "mptcp";
+}
+
+type Protocol = "tcp" | "mptcp" | "udp";
+
 interface Transfer {
   /** Ends it, and tells what came when. */
   stop(): Promise<Arrivals>;
 }
 
 /** From a to b on their first addresses. */
-async function startTransfer({ network }: Lab, protocol: "tcp" | "mptcp"): Promise<Transfer> {
+async function startTransfer({ network }: Lab, protocol: Protocol): Promise<Transfer> {
   const outputs: string[] = [];
   // A subflow to the other address of b joins only where the listener takes that address too.
   const receive = ["receive", protocol, "::", PORT];

@@ -2,6 +2,8 @@
 export interface Variant {
   readonly system: "l3shim" | "mptcp-subflow" | "mptcp-backup";
   readonly event: PathEvent;
+  /** What the transfer is; TCP, as fast as it goes, where missing. */
+  readonly payload?: "udp-one-way";
   /** What the project holds its median to, in ms: of the silence, or of what follows a command. */
   readonly bound: number | undefined;
 }
@@ -23,6 +25,8 @@ export const VARIANTS: readonly Variant[] = [
   { system: "l3shim", event: RECEIVER_DOWN, bound: 100 },
   { system: "l3shim", event: { kind: "switch", after: 100 }, bound: 20 },
   { system: "l3shim", event: { kind: "switch", after: 2_000 }, bound: 20 },
+  { system: "l3shim", event: CUT, bound: 600 },
+  { system: "l3shim", event: CUT, payload: "udp-one-way", bound: 3_000 },
   ...(["mptcp-subflow", "mptcp-backup"] as const).flatMap((system) =>
     [SENDER_DOWN, RECEIVER_DOWN, CUT].map((event) => ({ system, event, bound: undefined })),
   ),
@@ -35,8 +39,15 @@ const SYSTEMS: Readonly<Record<Variant["system"], string>> = {
 };
 
 /** In words for people; tells variants apart. */
-export function describeVariant({ system, event }: Variant): string {
-  return `${SYSTEMS[system]} | ${describeEvent(event)}`;
+export function describeVariant({ system, event, payload }: Variant): string {
+  const noticed = isNoticed({ system, event }) ? ", noticed by the adaptive detector" : "";
+  const what = payload === undefined ? "" : "; UDP one way, 50 packets/s";
+  return `${SYSTEMS[system]} | ${describeEvent(event)}${noticed}${what}`;
+}
+
+/** Nobody tells L3SHIM of the failure, and the Send Timeout would come too late. */
+export function isNoticed({ system, event }: Pick<Variant, "system" | "event">): boolean {
+  return system === "l3shim" && event.kind === "cut";
 }
 
 function describeEvent(event: PathEvent): string {

@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError } from "commander";
+import { type FalseAlarms, measureFalseAlarms } from "../sim/false-alarms.ts";
 import type { Scenario } from "../sim/scenario.ts";
 import { findScenario, SCENARIOS } from "../sim/scenarios.ts";
 import { shrink } from "../sim/shrink.ts";
@@ -62,6 +63,12 @@ export function registerSim(program: Command): void {
     .option("--svg <file>", "write a chart")
     .option("--json", "print JSON for programs", false)
     .action(runSweep);
+  sim
+    .command("alarms")
+    .summary("false alarms of adaptive detection on a path that is bad and alive")
+    .option("--seeds <count>", "runs of 10 minutes for each kind of flow", parseCount, 10)
+    .option("--json", "print JSON for programs", false)
+    .action(runAlarms);
   withSeed(sim.command("soak"))
     .summary("many hosts for many hours with random failures")
     .option("--hosts <count>", "2 or more", parseCount, 1000)
@@ -147,6 +154,21 @@ async function runSweep({ seeds, text, svg, json }: SweepOptions): Promise<void>
   if (first === undefined) return;
   const message = `${failed.length} runs did not recover, the first in "${first.scenario.name}", seed ${first.seed}`;
   throw new CommandError(message, EXIT.failed);
+}
+
+function runAlarms({ seeds, json }: Pick<SweepOptions, "seeds" | "json">): void {
+  const alarms = measureFalseAlarms(seeds);
+  if (json) printJson({ schemaVersion: SCHEMA_VERSION, alarms });
+  else print(formatAlarms(alarms));
+  if (alarms.every(({ switches, violations }) => switches === 0 && violations === 0)) return;
+  throw new CommandError("payload left a path that works", EXIT.failed);
+}
+
+function formatAlarms(alarms: readonly FalseAlarms[]): string {
+  const rows = alarms.map(({ flow, minutes, packets, probes, switches }) => [
+    ...[flow, minutes, packets, probes, `${((100 * probes) / packets).toFixed(3)} %`, switches],
+  ]);
+  return formatTable(["FLOW", "MINUTES", "PACKETS", "PROBES", "SHARE", "SWITCHES"], rows);
 }
 
 async function runSoakCommand({ hosts, hours, seed, threads, json }: SoakOptions): Promise<void> {

@@ -16,11 +16,24 @@ export type KeyedHash = (key: Uint8Array, data: Uint8Array) => Uint8Array;
  */
 export type SecurityMode = "verified" | "unverified";
 
+/**
+ * How a silent failure is noticed. "rfc": by the Send Timeout alone (RFC 5534). "adaptive":
+ * sooner, too, by answers that are later than they have been; see suspicion.ts.
+ */
+export type Detection = "adaptive" | "rfc";
+
 /** What a host can set; our defaults are in defaults.ts, the standards' in rfc5533.ts, rfc5534.ts. */
 export interface EndpointConfig {
   readonly security: SecurityMode;
   /** RFC 5534 section 7: 10 to 100 seconds recommended. Announced to the peer in whole seconds. */
   readonly sendTimeout: Duration;
+  /** "rfc" where missing. */
+  readonly detect?: Detection;
+  /**
+   * What peers are told as Keepalive Timeout where that is shorter than the Send Timeout, so that
+   * they answer one-way payload sooner. Whole seconds.
+   */
+  readonly keepaliveTimeout?: Duration | undefined;
   /** A context without payload for this long is removed; at least 5 minutes (RFC 5533 section 9). */
   readonly contextIdleTimeout: Duration;
   /** Applications get the ICMPv6 errors that the shim acts on, too (RFC 5533 section 8). */

@@ -25,6 +25,8 @@ const NAMES = [
   "error-received",
   "update-refused",
   "icmp-error",
+  "suspicion",
+  "suspicion-confirmed",
   "trigger-held-down",
   "context-confusion",
   "fail-back-postponed",

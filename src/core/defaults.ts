@@ -1,5 +1,5 @@
 import type { FailBackPolicy } from "./config.ts";
-import { type Duration, minutes, seconds } from "./time.ts";
+import { type Duration, milliseconds, minutes, seconds } from "./time.ts";
 
 /** Our own choices, where the standards leave one. */
 
@@ -74,6 +74,31 @@ export const BUDGETED_PREFIXES = 4096;
 
 /** I2 and I2bis are repeated for packets of the peer's at most this often. */
 export const REPETITION_INTERVAL: Duration = seconds(0.5);
+
+/**
+ * Told to peers as Keepalive Timeout by a host that looks for failures before its Send Timeout:
+ * where payload goes one way only, their keepalives, one a second, are all that answers it.
+ */
+export const ADAPTIVE_KEEPALIVE_TIMEOUT: Duration = seconds(3);
+
+/** Silences no longer than this are never suspicious: TCP delays acknowledgements that long. */
+export const SUSPICION_FLOOR: Duration = milliseconds(200);
+/** A silence is suspicious when it is longer than any answer of late by this factor. */
+export const GAP_MARGIN = 1.25;
+/** Answers are remembered for this long at least, and twice as long at most. */
+export const GAP_MEMORY: Duration = minutes(1);
+/** Packets that leave within this span are one burst: nothing has been sent again yet. */
+export const BURST_LENGTH: Duration = milliseconds(10);
+/** Whether payload leaves again without an answer is looked at this often at most. */
+export const RECHECK_MIN: Duration = milliseconds(50);
+/**
+ * How long answers take is measured so long after an exchange or an exploration: a peer that has
+ * missed its last message asks again before, as long as nothing tells it that all is well.
+ */
+export const MEASUREMENT_DELAY: Duration = seconds(0.6);
+/** Limits for the time that each probe of a test of the current pair is given. */
+export const TEST_WAIT_MIN: Duration = milliseconds(75);
+export const TEST_WAIT_MAX: Duration = seconds(1);
 
 /** ICMPv6 errors, which anybody can forge, start an exploration of a context this often at most. */
 export const SUSPICION_INTERVAL: Duration = seconds(5);

@@ -1,4 +1,4 @@
-import type { Probe, ProbeReport } from "../wire/message.ts";
+import type { ProbeReport } from "../wire/message.ts";
 import type { FailBackPolicy } from "./config.ts";
 import type { Context } from "./context.ts";
 import {
@@ -12,6 +12,7 @@ import {
 import { type AddressPair, pairKey, samePair } from "./output.ts";
 import type { PairChoice } from "./pair-choice.ts";
 import { PairWatch } from "./pair-watch.ts";
+import { pairQuestion } from "./question.ts";
 import type { Shim } from "./shim.ts";
 import { after, type Duration, earliest, type Instant, scale } from "./time.ts";
 import type { WatchedPairView } from "./view.ts";
@@ -129,11 +130,6 @@ export class FailBack {
     return false;
   }
 
-  /**
-   * Sends a Probe in the state InboundOk that reports nothing: the peer answers it with what it has
-   * received, stays Operational, and leaves its current pair as it is (RFC 5534 section 6.8). It
-   * says what holds for the pair asked: the peer is heard, and may not hear us there.
-   */
   #ask(now: Instant, watch: PairWatch): boolean {
     const { peerTag, tag } = this.#context;
     if (peerTag === undefined || !this.#hasBudget(now, watch.pair)) {
@@ -141,14 +137,9 @@ export class FailBack {
       watch.at = after(now, this.#interval(watch));
       return false;
     }
-    const { local: source, peer: destination } = watch.pair;
     const nonce = this.#shim.random.uint32();
     watch.ask(now, nonce);
-    const message: Probe = {
-      ...{ type: "Probe", receiverContextTag: peerTag, state: "inboundok" },
-      ...{ sentProbes: [{ source, destination, nonce, data: 0 }], receivedProbes: [], options: [] },
-    };
-    this.#shim.send(watch.pair, message, tag);
+    this.#shim.send(watch.pair, pairQuestion(watch.pair, peerTag, nonce), tag);
     return true;
   }
 
@@ -186,7 +177,9 @@ export class FailBack {
 
   /** A third of the hold time, within the bounds. */
   #interval(watch: PairWatch): Duration {
-    const shortest = scale(this.#context.keepaliveTimeout, FAIL_BACK_SEND_TIMEOUTS);
+    // A peer may tell a shorter one than its own, for more keepalives.
+    const sendTimeout = Math.max(this.#context.keepaliveTimeout, this.#shim.sendTimeout);
+    const shortest = scale(sendTimeout as Duration, FAIL_BACK_SEND_TIMEOUTS);
     const wished = Math.min(watch.hold(this.#policy) / 3, FAIL_BACK_INTERVAL_MAX);
     const interval = Math.max(shortest, wished) as Duration;
     return scale(interval, this.#shim.random.between(1, 1 + FAIL_BACK_JITTER));

@@ -144,12 +144,13 @@ export class HandshakeSender {
     return after(now, scale(nominal, this.#shim.random.between(0.5, 1.5)));
   }
 
-  /** Our locators, and our Send Timeout where it isn't the default (RFC 5534 section 5.3). */
+  /** Our locators, and the peer's Keepalive Timeout where it isn't the default (RFC 5534 section 5.3). */
   #ownOptions(context: Context, offer: readonly LocalLocator[]): Option[] {
     const { generation, sendTimeout } = context;
     const options = locatorOptions(this.#shim.proofs, offer, generation);
-    if (sendTimeout === SEND_TIMEOUT) return options;
-    return [...options, keepaliveTimeoutOption(sendTimeout)];
+    const keepaliveTimeout = this.#shim.keepaliveTimeout(sendTimeout);
+    if (keepaliveTimeout === SEND_TIMEOUT) return options;
+    return [...options, keepaliveTimeoutOption(keepaliveTimeout)];
   }
 }
 

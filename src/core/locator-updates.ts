@@ -184,7 +184,8 @@ export class LocatorUpdates {
     const options = sameList ? ranks : listAndPreferences(proofs, offer, generation);
     const sameTimeout =
       sendTimeout === context.sendTimeout && sendTimeout === (update ?? context).sendTimeout;
-    return sameTimeout ? options : [...options, keepaliveTimeoutOption(sendTimeout)];
+    if (sameTimeout) return options;
+    return [...options, keepaliveTimeoutOption(this.#shim.keepaliveTimeout(sendTimeout))];
   }
 
   #send(now: Instant, context: Context, update: PendingUpdate): void {
@@ -217,9 +218,9 @@ function nextGeneration(context: Context, offer: readonly LocalLocator[], whole:
   return ((update?.generation ?? generation) + 1) >>> 0;
 }
 
-/** Our Send Timeout, which the peer takes for its Keepalive Timeout, in whole seconds. */
-export function keepaliveTimeoutOption(sendTimeout: Duration): KeepaliveTimeoutOption {
-  const timeout = Math.max(1, Math.floor(sendTimeout / seconds(1)));
+/** What the peer takes for its Keepalive Timeout, in whole seconds. */
+export function keepaliveTimeoutOption(span: Duration): KeepaliveTimeoutOption {
+  const timeout = Math.max(1, Math.floor(span / seconds(1)));
   return { name: "KeepaliveTimeout", critical: false, timeout };
 }
 

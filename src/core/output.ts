@@ -85,6 +85,8 @@ export type ExplorationCause =
   | "router-lost"
   /** The machine has slept, and the path may have died meanwhile. */
   | "resumed"
+  /** The current pair answers no probes, tested because answers were late. */
+  | "suspicion"
   | "command"
   /** The daemon's earlier run was exploring when it ended. */
   | "restart";
@@ -160,6 +162,8 @@ export type DeadlineReason =
   | "probe"
   /** A better pair is probed, or its answer is late. */
   | "fail-back"
+  /** The current pair is being probed: an answer is late, or how long they take is not known. */
+  | "pair-test"
   /** No timer runs; payload may have started one by then. */
   | "traffic-check";
 

@@ -1,9 +1,11 @@
 import type { Keepalive, Probe } from "../wire/message.ts";
 import type { Context } from "./context.ts";
 import { STEADY_TIME, SUSPICION_INTERVAL } from "./defaults.ts";
+import { Detector } from "./detector.ts";
 import { Exploration } from "./exploration.ts";
 import { FailBack } from "./fail-back.ts";
 import { packetLength } from "./message-size.ts";
+import { isOwnCause, type Occurrence } from "./occurrence.ts";
 import {
   type AddressPair,
   type Deadline,
@@ -14,22 +16,13 @@ import {
 } from "./output.ts";
 import { PairChoice } from "./pair-choice.ts";
 import { PlaneOrders } from "./plane-orders.ts";
-import { NOTHING, PROBE_STATES, REAP, type ReapEvent } from "./reap.ts";
+import { NOTHING, PROBE_STATES, REAP } from "./reap.ts";
 import { type ReapCheck, type ReapSpans, ReapTimers } from "./reap-timers.ts";
 import type { ReapPast } from "./saved-context.ts";
 import type { Shim } from "./shim.ts";
 import { between, type Duration, type Instant, latest, scale } from "./time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "./traffic.ts";
 import type { ReapState, WatchedPairView } from "./view.ts";
-
-/** Something that happened to the context, to be handled with a fresh traffic snapshot. */
-interface Occurrence {
-  readonly event: ReapEvent;
-  readonly probe?: { readonly message: Probe; readonly arrival: AddressPair };
-  readonly cause?: ExplorationCause;
-  /** The pair that an exchange of I2bis or I2 with R2 has proven. */
-  readonly proven?: AddressPair;
-}
 
 /** What an exploration has cost so far, for its report. */
 interface Outage {
@@ -41,14 +34,6 @@ interface Outage {
 
 /** A few rounds at most: each timeout that is acted on stops or moves its timer. */
 const TIMEOUTS_PER_READING = 4;
-
-/** What only the host itself can know or want, and nobody else can feign. */
-const OWN_CAUSES: readonly ExplorationCause[] = [
-  "command",
-  "local-locator-lost",
-  "router-lost",
-  "resumed",
-];
 
 /**
  * REAP for one ESTABLISHED context (RFC 5534). Whatever happens is queued until the data
@@ -63,6 +48,8 @@ export class Reachability {
   readonly #timers = new ReapTimers();
   readonly #exploration = new Exploration();
   readonly #failBack: FailBack;
+  /** `undefined` where the Send Timeout alone tells of failures. */
+  readonly #detector: Detector | undefined;
   readonly #occurrences: Occurrence[] = [];
   #state: ReapState = "Operational";
   #traffic: TrafficSnapshot | undefined;
@@ -86,6 +73,7 @@ export class Reachability {
     this.#choice = new PairChoice(shim, context);
     this.#orders = new PlaneOrders(shim, context, this.#choice);
     this.#failBack = new FailBack(shim, context, this.#choice);
+    if (shim.config.detect === "adaptive") this.#detector = new Detector(shim, context);
     this.#heardAt = now;
     this.#requestTraffic();
   }
@@ -224,7 +212,9 @@ export class Reachability {
     const last = this.#suspectedAt;
     if (last !== undefined && between(last, now) < SUSPICION_INTERVAL) return;
     this.#suspectedAt = now;
-    this.explore(cause);
+    const testable = cause === "icmp-error" && this.#state === "Operational";
+    if (testable && this.#detector?.suspicion.doubt(now) === true) this.#requestTraffic();
+    else this.explore(cause);
   }
 
   explore(cause: ExplorationCause): void {
@@ -241,10 +231,27 @@ export class Reachability {
     }
     for (const occurrence of this.#occurrences.splice(0)) this.#process(now, occurrence);
     this.#runTimers(now);
+    this.#runDetector(now);
     const probeAt = this.#exploration.nextProbe;
     if (probeAt !== undefined && probeAt <= now) this.#process(now, { event: "retransmission" });
     if (this.#state === "Operational") this.#watchBetterPairs(now);
-    this.#check = this.#timers.nextCheck(now, this.#state, this.#traffic, this.#spans);
+    this.#check = this.#nextCheck(now, this.#traffic);
+  }
+
+  #nextCheck(now: Instant, traffic: TrafficSnapshot): ReapCheck | undefined {
+    const check = this.#timers.nextCheck(now, this.#state, traffic, this.#spans);
+    if (this.#state !== "Operational") return check;
+    const sooner = this.#detector?.suspicion.nextCheck(now, traffic, this.#spans.sendTimeout);
+    return sooner !== undefined && (check === undefined || sooner.at < check.at) ? sooner : check;
+  }
+
+  #runDetector(now: Instant): void {
+    if (this.#state !== "Operational" || this.#traffic === undefined) return;
+    const done = this.#detector?.run(now, this.#traffic, this.#spans.sendTimeout);
+    if (done === "failed") return this.#process(now, { event: "explore", cause: "suspicion" });
+    if (done === undefined) return;
+    this.probesSent += 1;
+    this.#exploration.forgetSent();
   }
 
   #runTimers(now: Instant): void {
@@ -282,7 +289,7 @@ export class Reachability {
     const traffic = this.#traffic;
     if (traffic === undefined) throw new Error("REAP ran without a traffic snapshot");
     const sending = this.#timers.sendStart(before, traffic) !== undefined;
-    const aside = sending && this.#isFailBackAnswer(occurrence);
+    const aside = this.#isFailBackAnswer(now, occurrence, traffic) && sending;
     const transition = aside ? NOTHING : REAP[occurrence.event][before];
     const keeping = this.#timers.keepaliveStart(before, traffic) !== undefined;
     if (transition.next !== undefined) this.#state = transition.next;
@@ -306,10 +313,11 @@ export class Reachability {
   }
 
   #changeState(now: Instant, before: ReapState, occurrence: Occurrence): void {
-    if (this.#isOwnCause(occurrence.cause)) this.#initiative = true;
+    if (isOwnCause(occurrence.cause, this.#traffic)) this.#initiative = true;
     if (before === this.#state) return;
     if (before === "Operational") this.#beginOutage(now, occurrence.cause);
     this.#failBack.suspend();
+    this.#detector?.suspicion.reset();
     if (before === "Operational" || this.#state === "Operational") {
       this.#shim.noteChange(this.#context);
     }
@@ -339,12 +347,6 @@ export class Reachability {
     const isDoubtful = cause === "icmp-error" || cause === "resumed";
     const pairs = isDoubtful ? this.#choice.currentFirst() : this.#choice.ordered();
     this.#exploration.begin(pairs);
-  }
-
-  /** The host itself has something to send, or asks for it; nobody else can feign that. */
-  #isOwnCause(cause: ExplorationCause | undefined): boolean {
-    if (cause === "send-timeout") return this.#traffic?.firstUnansweredOut !== undefined;
-    return cause !== undefined && OWN_CAUSES.includes(cause);
   }
 
   #finishOutage(now: Instant): void {
@@ -382,11 +384,12 @@ export class Reachability {
   }
 
   /**
-   * An answer to a probe over another pair says nothing of the current one: payload that waits
-   * for its own answer there goes on waiting.
+   * An answer to a probe over another pair says nothing of the current one, unless it answers a test
+   * of that one, too: payload that waits for its own answer there goes on waiting.
    */
-  #isFailBackAnswer({ event, probe }: Occurrence): boolean {
+  #isFailBackAnswer(now: Instant, { event, probe }: Occurrence, traffic: TrafficSnapshot): boolean {
     if (event !== "probe-operational" || probe === undefined) return false;
+    if (this.#detector?.takeAnswer(now, probe.message, traffic) === true) return false;
     return this.#failBack.isAnsweredBy(probe.message.receivedProbes);
   }
 
@@ -436,6 +439,7 @@ export class Reachability {
     context.locators = to;
     context.switches += 1;
     context.lastSwitchAt = now;
+    this.#detector?.suspicion.forgetPair();
     this.#shim.noteChange(context);
     this.#orders.applyMapping();
     this.#shim.report(now, context, { event: "switched", from, to, cause });

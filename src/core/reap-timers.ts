@@ -18,7 +18,7 @@ export type ReapTimeout = "send-timeout" | "keepalive" | "keepalive-timeout";
 /** When to read the traffic again, and whether a timer runs out then. */
 export interface ReapCheck {
   readonly at: Instant;
-  readonly reason: "send-timeout" | "keepalive" | "traffic-check";
+  readonly reason: "send-timeout" | "keepalive" | "pair-test" | "traffic-check";
 }
 
 /**

@@ -64,6 +64,11 @@ export class Shim {
     this.validator = new Validator(config.keyedHash, this.random);
   }
 
+  /** What a peer is told as Keepalive Timeout for a Send Timeout of ours. */
+  keepaliveTimeout(sendTimeout: Duration): Duration {
+    return Math.min(sendTimeout, this.config.keepaliveTimeout ?? sendTimeout) as Duration;
+  }
+
   emit(output: Output): void {
     this.#outputs.push(output);
   }

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import type { SecurityMode } from "../core/config.ts";
+import type { Detection, SecurityMode } from "../core/config.ts";
 import { type Account, findAccount } from "../linux/accounts.ts";
 import { LabProcess } from "./lab-process.ts";
 import type { Network } from "./network.ts";
@@ -22,6 +22,8 @@ export interface ShimOptions {
   readonly security?: SecurityMode;
   /** The best that works here, when it is left out. */
   readonly dataplane?: "auto" | "ebpf" | "nfqueue";
+  /** "rfc" when it is left out: most of what the lab shows is what the Send Timeout does. */
+  readonly detect?: Detection;
   /** Whom the daemon runs as, by name; root unless another one is named. */
   readonly user?: string;
   /** Further lines of configuration, in TOML. */
@@ -224,10 +226,12 @@ function accountOf(user: string): Account {
 
 /** By default as in the paper, which did without HBA and CGA: believed without proof. */
 function configuration(options: ShimOptions, pins: string): string {
-  const { sendTimeout, security = "unverified", dataplane = "auto", extraConfig = "" } = options;
+  const { sendTimeout, security = "unverified", dataplane = "auto" } = options;
+  const { detect = "rfc", extraConfig = "" } = options;
   return [
     `security = "${security}"`,
     `send-timeout = ${sendTimeout}`,
+    `detect = "${detect}"`,
     `dataplane = "${dataplane}"`,
     `ebpf.pin-directory = "${pins}"`,
     `${extraConfig}\n`,

@@ -4,6 +4,8 @@ export interface SimFigures {
   events: number;
   payloadPackets: number;
   controlPackets: number;
+  /** Of the control packets. */
+  probes: number;
   lostPackets: number;
   failures: number;
   /** Contexts that became ESTABLISHED, at either end. */
@@ -20,7 +22,7 @@ export interface SimFigures {
 
 export function noFigures(): SimFigures {
   return {
-    ...{ events: 0, payloadPackets: 0, controlPackets: 0, lostPackets: 0, failures: 0 },
+    ...{ events: 0, payloadPackets: 0, controlPackets: 0, probes: 0, lostPackets: 0, failures: 0 },
     ...{ established: 0, collected: 0, switches: 0, recoveries: 0, renewals: 0 },
   };
 }

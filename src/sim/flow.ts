@@ -35,7 +35,8 @@ const RETRANSMISSION_TIMEOUT = seconds(1);
 const RETRANSMISSION_TIMEOUT_MAX = seconds(60);
 
 /**
- * A toy application on two hosts. "udp" asks at a steady pace, whatever comes back. "tcp" sends
+ * A toy application on two hosts. "udp" asks at a steady pace, whatever comes
+ * back; so does "one-way", which nobody answers: what has arrived counts. "tcp" sends
  * a segment, waits for its acknowledgement, and sends it again with a timeout that doubles.
  */
 export class Flow {
@@ -123,7 +124,7 @@ export class Flow {
 
   /** A packet of the flow has reached the application at `host`. */
   handlePayload(host: Host, { kind, sequence }: Payload): void {
-    if (kind === "request") {
+    if (kind === "request" && this.spec.kind !== "one-way") {
       const { ulids, key } = this.#reverse;
       return host.send({ flow: this.#number, kind: "reply", sequence, ulids }, key);
     }
@@ -132,7 +133,7 @@ export class Flow {
     this.#answered += 1;
     this.#noteInterruption();
     this.progressAt = this.#clock.now;
-    if (this.spec.kind === "udp") return;
+    if (this.spec.kind !== "tcp") return;
     this.#timeout = RETRANSMISSION_TIMEOUT;
     this.#sequence += 1;
     this.#setTimer(seconds(this.spec.interval), () => this.#request());
@@ -144,7 +145,7 @@ export class Flow {
     const sequence = this.#sequence;
     const { ulids } = this;
     this.from.send({ flow: this.#number, kind: "request", sequence, ulids }, this.#key);
-    if (kind === "udp") {
+    if (kind !== "tcp") {
       this.#setTimer(seconds(interval), () => {
         this.#sequence += 1;
         this.#request();

@@ -1,4 +1,5 @@
 import type { EndpointConfig, LocalLocator } from "../core/config.ts";
+import { ADAPTIVE_KEEPALIVE_TIMEOUT } from "../core/defaults.ts";
 import { Endpoint } from "../core/endpoint.ts";
 import { type AddressPair, type ContextEvent, type Output, pairKey } from "../core/output.ts";
 import { type Instant, seconds } from "../core/time.ts";
@@ -201,6 +202,7 @@ export class Host {
     return this.#makeEndpoint({
       security: "unverified",
       sendTimeout: seconds(this.#scenario.sendTimeout),
+      ...detection(this.#scenario),
       contextIdleTimeout: seconds(this.#scenario.contextIdleTimeout),
       maxContexts: 10_000,
       random: (length) => random.octets(length),
@@ -268,6 +270,14 @@ export class Host {
         return context.traffic.mark(output.direction);
     }
   }
+}
+
+/** As the daemon has it by default. */
+function detection({
+  detect = "rfc",
+}: Scenario): Pick<EndpointConfig, "detect" | "keepaliveTimeout"> {
+  if (detect === "rfc") return { detect };
+  return { detect, keepaliveTimeout: ADAPTIVE_KEEPALIVE_TIMEOUT };
 }
 
 export interface HostOptions {

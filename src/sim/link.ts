@@ -1,4 +1,4 @@
-import { after, type Instant, seconds } from "../core/time.ts";
+import { after, type Instant, latest, seconds } from "../core/time.ts";
 import type { SimRandom } from "./random.ts";
 import type { BurstModel, LinkModel } from "./scenario.ts";
 
@@ -9,6 +9,8 @@ export class Link {
   #bursting = false;
   /** When the last packet's last bit has left. */
   #idleAt: Instant | undefined;
+  /** Of packets that were not held back. */
+  #lastArrival: Instant | undefined;
   /** Failures in effect. */
   failures = 0;
   /** The shares that failures in effect take, besides the model's. */
@@ -58,11 +60,14 @@ export class Link {
   }
 
   #arrival(left: Instant): Instant {
-    const { delay, reorder } = this.#model;
+    const { delay, jitter = 0, reorder } = this.#model;
     const held =
       reorder !== undefined && this.#random.chance(reorder.share)
         ? this.#random.between(0, reorder.by)
         : 0;
-    return after(left, seconds(delay + held));
+    if (jitter === 0) return after(left, seconds(delay + held));
+    const varied = after(left, seconds(delay + this.#random.between(0, jitter)));
+    this.#lastArrival = latest(varied, this.#lastArrival);
+    return after(this.#lastArrival, seconds(held));
   }
 }

@@ -1,3 +1,5 @@
+import type { Detection } from "../core/config.ts";
+
 /** A simulation as data. All times and spans are in seconds, all shares 0 .. 1. */
 export interface Scenario {
   readonly name: string;
@@ -10,6 +12,8 @@ export interface Scenario {
   /** Flows stop then, and failures end; a quiet time follows in which all contexts must go. */
   readonly duration: number;
   readonly sendTimeout: number;
+  /** "rfc" where missing: by the Send Timeout alone. */
+  readonly detect?: Detection;
   /** 300 at least (RFC 5533 section 9). */
   readonly contextIdleTimeout: number;
   /** Packets of a ULID pair, both directions together, that make a host open a context. */
@@ -26,6 +30,8 @@ export interface HostSpec {
 export interface LinkModel {
   /** One way. */
   readonly delay: number;
+  /** Each packet takes up to so much longer, but overtakes none that left before it. */
+  readonly jitter?: number;
   /** Share of packets lost, each for itself. */
   readonly loss?: number;
   /** Losses in bursts, besides: the model of Gilbert and Elliott. */
@@ -46,9 +52,9 @@ export interface BurstModel {
   readonly loss: number;
 }
 
-/** A toy application: `from` asks, `to` answers. */
+/** A toy application: `from` asks, `to` answers; with "one-way" it doesn't. */
 export interface FlowSpec {
-  readonly kind: "udp" | "tcp";
+  readonly kind: "udp" | "tcp" | "one-way";
   readonly from: string;
   readonly to: string;
   /** From one request to the next; for "tcp" from an acknowledgement to the next segment. */

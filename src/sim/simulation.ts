@@ -122,6 +122,7 @@ class Simulation implements Surroundings {
     if (packet.type === "payload") this.#figures.payloadPackets += 1;
     else {
       this.#figures.controlPackets += 1;
+      if (packet.message.type === "Probe") this.#figures.probes += 1;
       if (this.#trace) this.#note(`${host.name} ${describeControl(packet, arrivals.length)}`);
     }
     if (arrivals.length === 0) return;

@@ -26,6 +26,8 @@ test("an empty file gives safe defaults", () => {
     dataplane: "auto",
     ebpf: { pinDirectory: "/run/l3shim/bpf" },
     sendTimeout: 15_000,
+    detect: "adaptive",
+    keepaliveTimeout: 3_000,
     contextIdleTimeout: 600_000,
     maxContexts: 65_536,
     maxContextsPerPrefix: 4096,
@@ -47,6 +49,8 @@ test("every key reaches the configuration", () => {
     `security = "unverified"
      dataplane = "nfqueue"
      send-timeout = 10
+     detect = "rfc"
+     keepalive-timeout = 5
      context-idle-timeout = 300
      max-contexts = 9
      max-contexts-per-prefix = 8
@@ -81,6 +85,8 @@ test("every key reaches the configuration", () => {
     dataplane: "nfqueue",
     ebpf: { pinDirectory: "/run/bpf/here" },
     sendTimeout: 10_000,
+    detect: "rfc",
+    keepaliveTimeout: 5_000,
     contextIdleTimeout: 300_000,
     maxContexts: 9,
     maxContextsPerPrefix: 8,

@@ -72,7 +72,7 @@ export class Workshop {
     { plane = new FakePlane(), own = new FakeEntries(), boot = "boot" }: Surroundings = {},
   ): TestDaemon {
     const config = parseConfig(
-      `security = "unverified"\nsend-timeout = 10\n${extraConfig}`,
+      `security = "unverified"\nsend-timeout = 10\ndetect = "rfc"\n${extraConfig}`,
       "test.toml",
     );
     const monitor = new FakeMonitor(network);

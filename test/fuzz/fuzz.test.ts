@@ -14,6 +14,8 @@ const SEED = 20_061;
 const UNREACHED = new Set([
   ...["drop-rate-limit", "drop-cga-parameters", "drop-signature-budget", "drop-prefix-limit"],
   "fail-back-postponed",
+  // Fuzzed as RFC 5534 has it.
+  ...["suspicion", "suspicion-confirmed"],
 ]);
 const MEGABYTE = 2 ** 20;
 

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import type { FailBackPolicy, SecurityMode } from "../../core/config.ts";
+import type { Detection, FailBackPolicy, SecurityMode } from "../../core/config.ts";
+import { ADAPTIVE_KEEPALIVE_TIMEOUT } from "../../core/defaults.ts";
 import { type Duration, seconds } from "../../core/time.ts";
 import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
 import type { Sec } from "../../identity/sec.ts";
@@ -20,6 +21,9 @@ export interface DaemonConfig {
   readonly security: SecurityMode;
   readonly dataplane: "auto" | "ebpf" | "nfqueue";
   readonly sendTimeout: Duration;
+  readonly detect: Detection;
+  /** What peers are told where it is shorter than the Send Timeout; `undefined`: the latter. */
+  readonly keepaliveTimeout: Duration | undefined;
   readonly contextIdleTimeout: Duration;
   readonly maxContexts: number;
   readonly maxContextsPerPrefix: number;
@@ -171,11 +175,19 @@ function describeProblems(problems: readonly Problem[], source: string, file: st
   return lines.map(({ line, text }) => `${file}:${line}: ${text}`).join("\n");
 }
 
+function keepaliveTimeout(file: ConfigFile): Duration | undefined {
+  const told = file["keepalive-timeout"];
+  if (told !== undefined) return seconds(told);
+  return file.detect === "adaptive" ? ADAPTIVE_KEEPALIVE_TIMEOUT : undefined;
+}
+
 function fromFile(file: ConfigFile): DaemonConfig {
   return {
     security: file.security,
     dataplane: file.dataplane,
     sendTimeout: seconds(file["send-timeout"]),
+    detect: file.detect,
+    keepaliveTimeout: keepaliveTimeout(file),
     contextIdleTimeout: seconds(file["context-idle-timeout"]),
     maxContexts: file["max-contexts"],
     maxContextsPerPrefix: file["max-contexts-per-prefix"],

@@ -63,6 +63,8 @@ export const CONFIG_SCHEMA = table({
   security: v.optional(choice(["verified", "unverified"]), "verified"),
   dataplane: v.optional(choice(["auto", "ebpf", "nfqueue"]), "auto"),
   "send-timeout": v.optional(sendTimeoutSeconds, 15),
+  detect: v.optional(choice(["adaptive", "rfc"]), "adaptive"),
+  "keepalive-timeout": v.optional(sendTimeoutSeconds),
   "context-idle-timeout": v.optional(
     integer(300, 604_800, "(seconds)"),
     CONTEXT_IDLE_TIMEOUT / 1000,
