@@ -70,8 +70,18 @@ export class FailBack {
     this.#stale = true;
   }
 
-  /** The context explores: what answers tell of one pair is not to be told from the others. */
+  /** Somebody has asked for a pair, and it has not answered yet. */
+  get isSeeking(): boolean {
+    return this.#sought !== undefined || this.#watches.some(({ wanted }) => wanted);
+  }
+
+  /**
+   * The context explores: what answers tell of one pair is not to be told from the others. A pair
+   * that somebody asks for is tried first there.
+   */
   suspend(): void {
+    this.#sought = undefined;
+    for (const watch of this.#watches) watch.wanted = false;
     this.#remembered = [...this.#remembered, ...this.#watches];
     this.#watches = [];
     this.#stale = true;

@@ -1,6 +1,6 @@
 import type { Keepalive, Probe } from "../wire/message.ts";
 import type { Context } from "./context.ts";
-import { STEADY_TIME, SUSPICION_INTERVAL } from "./defaults.ts";
+import { RECHECK_MIN, STEADY_TIME, SUSPICION_INTERVAL } from "./defaults.ts";
 import { Detector } from "./detector.ts";
 import { Exploration } from "./exploration.ts";
 import { FailBack } from "./fail-back.ts";
@@ -401,6 +401,10 @@ export class Reachability {
   }
 
   #watchBetterPairs(now: Instant): void {
+    // The answer about a pair that somebody asks for comes by the current one, which may be dead.
+    if (this.#failBack.isSeeking && this.#waitsFor(now) >= RECHECK_MIN) {
+      return this.#process(now, { event: "explore", cause: "command" });
+    }
     const sent = this.#failBack.probe(now, this.#isSteady(now));
     if (sent === 0) return;
     this.probesSent += sent;
@@ -409,9 +413,13 @@ export class Reachability {
 
   /** The peer was heard a moment ago, and nothing of ours waits for an answer for longer. */
   #isSteady(now: Instant): boolean {
-    const { lastIn, firstUnansweredOut } = this.#traffic ?? {};
-    const waits = firstUnansweredOut === undefined ? 0 : between(firstUnansweredOut, now);
-    return waits <= STEADY_TIME && between(latest(this.#heardAt, lastIn), now) <= STEADY_TIME;
+    const heardAt = latest(this.#heardAt, this.#traffic?.lastIn);
+    return this.#waitsFor(now) <= STEADY_TIME && between(heardAt, now) <= STEADY_TIME;
+  }
+
+  /** How long payload has been without an answer. */
+  #waitsFor(now: Instant): Duration {
+    return between(this.#traffic?.firstUnansweredOut ?? now, now);
   }
 
   #noteReachable(confirmed: readonly AddressPair[]): void {

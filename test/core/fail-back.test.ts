@@ -233,6 +233,28 @@ describe("which pair is better", () => {
     expect(context(lab.b)).toMatchObject({ locators: { local: B2, peer: A2 }, switches: 1 });
   });
 
+  test("a pair that somebody prefers is gone to at once, though the current one is dead", () => {
+    const lab = established();
+    lab.world.run(seconds(5));
+    lab.world.loses = uses(A1);
+    lab.world.run(milliseconds(300));
+    const second = { local: address(A2), peer: address(B2) };
+    lab.a.command((endpoint, now) => endpoint.prefer(now, context(lab.a).tag, second));
+    lab.world.run(milliseconds(300));
+    expect(context(lab.a)).toMatchObject({ locators: second, reapState: "Operational" });
+  });
+
+  test("a pair that somebody prefers and that is dead changes nothing for a session that is well", () => {
+    const lab = established();
+    lab.world.run(seconds(5));
+    lab.world.loses = uses(A2);
+    const second = { local: address(A2), peer: address(B1) };
+    lab.a.command((endpoint, now) => endpoint.prefer(now, context(lab.a).tag, second));
+    lab.world.run(minutes(1));
+    expect(context(lab.a)).toMatchObject({ locators: ULIDS, switches: 0 });
+    expect(lab.a.events.filter(({ event }) => event === "exploring")).toEqual([]);
+  });
+
   test("ends with opposite wishes don't pull each other back and forth", () => {
     const lab = established();
     lab.a.command((endpoint, now) =>
