@@ -6,23 +6,13 @@ import { type Lab, withLab } from "../src/lab/lab.ts";
 import { LabProcess } from "../src/lab/lab-process.ts";
 import { inNamespace, run, sleep, waitFor } from "../src/lab/shell.ts";
 import { ShimDaemon } from "../src/lab/shim-daemon.ts";
-import { literal, type Topology } from "../src/lab/topology.ts";
 import { describeMachine, REPORT_FILE, type Section, writeSection } from "./section.ts";
+import { TWO_HOSTS } from "./two-hosts.ts";
 
 const SECTION: Section = {
   name: "idle",
   heading: "An idle daemon",
   command: "npm run bench:idle -- --write",
-};
-const TOPOLOGY: Topology = {
-  isps: ["isp1", "isp2"],
-  hosts: ["a", "b"].map((name) => ({
-    name,
-    uplinks: [1, 2].map((isp) => ({
-      isp: `isp${isp}`,
-      address: literal(`2001:db8:${isp}:${name}::1`),
-    })),
-  })),
 };
 const ULID = "2001:db8:1:a::1";
 /** All of it host b answers for. */
@@ -48,7 +38,7 @@ const { values } = parseArgs({
 const contexts = Number(values.contexts);
 const seconds = Number(values.seconds);
 
-const report = await withLab(TOPOLOGY, async (lab) => {
+const report = await withLab(TWO_HOSTS, async (lab) => {
   const peers = await answerForPeers(lab);
   const daemon = await startDaemon(lab);
   const empty = await shareOfProcessor(daemon);

@@ -3,23 +3,14 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { AddressPair } from "../src/core/output.ts";
 import { Network } from "../src/lab/network.ts";
-import { literal, type Topology, uplinkRouter } from "../src/lab/topology.ts";
+import { literal, uplinkRouter } from "../src/lab/topology.ts";
 import { contextTag } from "../src/wire/tag.ts";
 import { PlaneProcess, type PlaneTask, type PlaneWork } from "./plane-process.ts";
 import { median } from "./report.ts";
+import { TWO_HOSTS } from "./two-hosts.ts";
 
 const execute = promisify(execFile);
 
-const TOPOLOGY: Topology = {
-  isps: ["isp1", "isp2"],
-  hosts: ["a", "b"].map((name) => ({
-    name,
-    uplinks: [1, 2].map((isp) => ({
-      isp: `isp${isp}`,
-      address: literal(`2001:db8:${isp}:${name}::1`),
-    })),
-  })),
-};
 const TAGS = { a: contextTag(0x1111_1111_1111), b: contextTag(0x2222_2222_2222) };
 
 /** What the packets meet: nothing, nothing without offload, a plane that looks or rewrites. */
@@ -71,7 +62,7 @@ export class BenchNetwork {
     await execute("iperf3", ["--version"]).catch((cause: unknown) => {
       throw new Error("the benchmark measures with iperf3: apt-get install iperf3", { cause });
     });
-    const network = await Network.create(TOPOLOGY);
+    const network = await Network.create(TWO_HOSTS);
     const bench = new BenchNetwork(network);
     for (const host of ["a", "b"]) await bench.#routeBySource(host);
     return bench;
@@ -149,7 +140,7 @@ export class BenchNetwork {
   }
 
   async #setOffload(host: string, state: "on" | "off"): Promise<void> {
-    for (const isp of TOPOLOGY.isps) {
+    for (const isp of TWO_HOSTS.isps) {
       await this.#run(host, ["ethtool", "-K", isp, "tso", state, "gso", state]);
     }
   }

@@ -6,20 +6,11 @@ import { LabProcess } from "../../src/lab/lab-process.ts";
 import type { Network } from "../../src/lab/network.ts";
 import { inNamespace, run, sleep, waitFor } from "../../src/lab/shell.ts";
 import { ShimDaemon } from "../../src/lab/shim-daemon.ts";
-import { literal, type Topology, uplinkRouter } from "../../src/lab/topology.ts";
+import { literal, uplinkRouter } from "../../src/lab/topology.ts";
+import { TWO_HOSTS } from "../two-hosts.ts";
 import { type Arrivals, firstArrival, longestSilence, sustainedAfter } from "./arrivals.ts";
 import { isNoticed, type PathEvent, type Variant } from "./variants.ts";
 
-const TOPOLOGY: Topology = {
-  isps: ["isp1", "isp2"],
-  hosts: ["a", "b"].map((name) => ({
-    name,
-    uplinks: [1, 2].map((isp) => ({
-      isp: `isp${isp}`,
-      address: literal(`2001:db8:${isp}:${name}::1`),
-    })),
-  })),
-};
 const A1 = literal("2001:db8:1:a::1");
 const A2 = literal("2001:db8:2:a::1");
 const B1 = literal("2001:db8:1:b::1");
@@ -61,7 +52,7 @@ export interface Interruption {
 export function runVariant(variant: Variant): Promise<Interruption> {
   const { system, event, payload } = variant;
   const observed = payload === undefined ? OBSERVED[system] : ONE_WAY_OBSERVED;
-  return withLab(TOPOLOGY, async (lab) => {
+  return withLab(TWO_HOSTS, async (lab) => {
     await shape(lab.network);
     const daemons =
       system === "l3shim" ? await startDaemons(lab, isNoticed(variant) ? "adaptive" : "rfc") : [];
@@ -96,7 +87,7 @@ export function runVariant(variant: Variant): Promise<Interruption> {
 
 /** 100 Mbit/s on each uplink, in both directions. */
 async function shape(network: Network): Promise<void> {
-  const { hosts, isps } = TOPOLOGY;
+  const { hosts, isps } = TWO_HOSTS;
   const ends = hosts.flatMap(({ name }) =>
     isps.flatMap((isp) => [
       { node: name, device: isp },
@@ -121,7 +112,7 @@ async function startDaemons(lab: Lab, detect: Detection): Promise<ShimDaemon[]> 
 
 /** The second uplink of each host is known to MPTCP; the sender opens the subflows. */
 async function configureMptcp(network: Network, backup: boolean): Promise<void> {
-  for (const { name, uplinks } of TOPOLOGY.hosts) {
+  for (const { name, uplinks } of TWO_HOSTS.hosts) {
     const ip = (...argv: string[]) => run(inNamespace(network.namespace(name), ["ip", ...argv]));
     for (const [index, uplink] of uplinks.entries()) {
       const table = `${100 + index}`;
