@@ -6,6 +6,7 @@ import { Exploration } from "./exploration.ts";
 import { FailBack } from "./fail-back.ts";
 import { packetLength } from "./message-size.ts";
 import { isOwnCause, type Occurrence } from "./occurrence.ts";
+import { costOf, type Outage } from "./outage.ts";
 import {
   type AddressPair,
   type Deadline,
@@ -23,14 +24,6 @@ import type { Shim } from "./shim.ts";
 import { between, type Duration, type Instant, latest, scale } from "./time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "./traffic.ts";
 import type { ReapState, WatchedPairView } from "./view.ts";
-
-/** What an exploration has cost so far, for its report. */
-interface Outage {
-  readonly lastHeard: Instant;
-  readonly startedAt: Instant;
-  readonly probesSent: number;
-  readonly probesReceived: number;
-}
 
 /** A few rounds at most: each timeout that is acted on stops or moves its timer. */
 const TIMEOUTS_PER_READING = 4;
@@ -353,16 +346,10 @@ export class Reachability {
     this.#exploration.finish();
     this.#initiative = false;
     if (this.#outage === undefined) return;
-    const { lastHeard, startedAt, probesSent, probesReceived } = this.#outage;
+    const cost = costOf(this.#outage, now, this);
     this.#outage = undefined;
-    this.#shim.report(now, this.#context, {
-      event: "recovered",
-      locators: this.#context.locators,
-      detection: between(lastHeard, startedAt),
-      exploration: between(startedAt, now),
-      probesSent: this.probesSent - probesSent,
-      probesReceived: this.probesReceived - probesReceived,
-    });
+    const { locators } = this.#context;
+    this.#shim.report(now, this.#context, { event: "recovered", locators, ...cost });
   }
 
   /** Takes from a received probe what it tells about pairs. */
