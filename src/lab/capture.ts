@@ -5,6 +5,7 @@ import { decodeControl } from "../wire/control.ts";
 import { DESTINATION_OFFSET, findShim6Header, packetLength, SOURCE_OFFSET } from "../wire/ipv6.ts";
 import type { ControlMessage } from "../wire/message.ts";
 import { readCapture } from "../wire/pcap.ts";
+import { markCapture } from "./capture-mark.ts";
 import { LabProcess } from "./lab-process.ts";
 import type { Network } from "./network.ts";
 import { waitFor } from "./shell.ts";
@@ -25,8 +26,9 @@ export interface CapturedMessage {
   readonly octets: string;
 }
 
-/** Protocol 140 with P=0: RFC 5533 section 5.3. */
-const CONTROL_MESSAGES = "ip6 proto 140 and ip6[42] & 0x80 = 0";
+const LOOPBACK = "::1";
+/** Protocol 140 with P=0 (RFC 5533 section 5.3), and what marks the capture's end. */
+const CONTROL_MESSAGES = `(ip6 proto 140 and ip6[42] & 0x80 = 0) or (icmp6 and host ${LOOPBACK})`;
 
 /** Octets before the packet in Linux "cooked" captures, which hold all interfaces in one file. */
 const COOKED_HEADER_LENGTH = 16;
@@ -35,16 +37,18 @@ const PACKET_TYPE_OUTGOING = 4;
 /** Records the control messages on all interfaces of a host. */
 export class MessageCapture {
   readonly #host: string;
+  readonly #namespace: string;
   readonly #file: string;
   readonly #process: LabProcess;
 
   private constructor(network: Network, host: string, directory: string) {
     this.#host = host;
+    this.#namespace = network.namespace(host);
     this.#file = join(directory, `${host}.pcap`);
     // dumpcap and not tcpdump: the latter can't drop its privileges inside a user namespace.
     const options = ["-q", "-P", "-i", "any", "-f", CONTROL_MESSAGES, "-w", this.#file];
     const argv = ["dumpcap", ...options];
-    this.#process = new LabProcess({ namespace: network.namespace(host), argv });
+    this.#process = new LabProcess({ namespace: this.#namespace, argv });
   }
 
   /** @throws LabError when dumpcap doesn't get to work. */
@@ -54,8 +58,10 @@ export class MessageCapture {
     return capture;
   }
 
-  /** Ends the recording and decodes it. */
+  /** Ends the recording, with all that has passed until now in it, and decodes it. */
   async stop(): Promise<CapturedMessage[]> {
+    const failure = () => this.#process.failure("the capture does not get on");
+    await markCapture(this.#namespace, [LOOPBACK], this.#file, failure);
     await this.#process.stop("SIGINT");
     const { packets } = readCapture(await readFile(this.#file));
     return packets.flatMap(({ timestamp = 0n, bytes }) => {

@@ -196,8 +196,8 @@ async function untilRecovered(
   const recovered = () =>
     talking.length > 0 && talking.every((daemon) => hasEvent(daemon, "recovered", failedAt));
   if (await poll(() => recovered() || undefined, { timeout })) {
-    const before = flows.map((flow) => flow.bytesReceived());
-    const moving = () => flows.every((flow, index) => flow.bytesReceived() > (before[index] ?? 0));
+    const since = Date.now();
+    const moving = () => flows.every((flow) => flow.bytesReceived(since) > 0);
     if (await poll(() => moving() || undefined, { timeout: RECOVERY_PATIENCE })) return;
   }
   timeline.note("not every flow went on in time");

@@ -42,16 +42,17 @@ export interface Flow {
   readonly kind: FlowKind;
   readonly from: string;
   readonly to: string;
-  /** Octets that the receiver has so far reported. */
-  bytesReceived(): number;
+  /** Octets that the receiver has so far reported; only those that came since then (Unix ms). */
+  bytesReceived(since?: number): number;
   /** Ends of silences so far, in their order. */
   gaps(): readonly Interval[];
   /** Ends the sender, then the receiver. */
   stop(): Promise<FlowRecord>;
 }
 
-export function receivedBytes(outputs: readonly AppOutput[]): number {
-  return samplesOf(outputs).reduce((sum, sample) => sum + sample.bytes, 0);
+export function receivedBytes(outputs: readonly AppOutput[], since = 0): number {
+  const samples = samplesOf(outputs).filter(({ time }) => time >= since);
+  return samples.reduce((sum, sample) => sum + sample.bytes, 0);
 }
 
 function samplesOf(outputs: readonly AppOutput[]): Sample[] {

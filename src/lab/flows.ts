@@ -100,7 +100,7 @@ export function observe(kind: Flow["kind"], from: string, to: string, receiver: 
     kind,
     from,
     to,
-    bytesReceived: () => receivedBytes(receiver.outputs),
+    bytesReceived: (since?: number) => receivedBytes(receiver.outputs, since),
     gaps: () => gapsOf(receiver.outputs),
   };
 }

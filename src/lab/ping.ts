@@ -35,7 +35,7 @@ export function startPing(network: Network, options: Omit<Endpoints, "port">): F
     kind: "ping",
     from,
     to,
-    bytesReceived: () => replies.length * REPLY_OCTETS,
+    bytesReceived: (since = 0) => replies.filter((time) => time >= since).length * REPLY_OCTETS,
     gaps: () => silences(replies),
     stop: async () => {
       await process.stop("SIGINT");

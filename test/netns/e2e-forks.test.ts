@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { ContextStatus, ForksReply } from "../../src/daemon/api.ts";
 import { inject } from "../../src/lab/failure.ts";
 import { startTcp, startUdp } from "../../src/lab/flows.ts";
-import { poll } from "../../src/lab/shell.ts";
+import { poll, waitFor } from "../../src/lab/shell.ts";
 import { addressToBytes } from "../../src/wire/address.ts";
 import { findPayloadHeader } from "../../src/wire/payload.ts";
 import { formatTag } from "../../src/wire/tag.ts";
@@ -71,13 +71,9 @@ describe("applications between the same two hosts", () => {
         WireCapture.start(lab.network, "a", isp, join(lab.lab.directory, `${isp}.pcap`)),
       ),
     );
-    for (const flow of [bulk, video, voice]) await untilMoves(flow, 20_000);
-    const [first = [], second = []] = await Promise.all(
-      captures.map(async (capture) => {
-        await capture.stop();
-        return (await capture.packets()).flatMap(describePayload);
-      }),
-    );
+    await untilCaptured(captures, [BULK_PORT, VIDEO_PORT, VOICE_PORT]);
+    for (const capture of captures) await capture.stop();
+    const [first, second] = await Promise.all(captures.map(payloadOf));
     // Video on the second path, voice on the first with its header, and TCP as plain IPv6.
     expect(new Set(second)).toEqual(new Set([`udp ${VIDEO_PORT} tagged ${videoTag} on A2>B2`]));
     expect(new Set(first)).toEqual(
@@ -102,6 +98,23 @@ describe("applications between the same two hosts", () => {
     expect(moves).toEqual(["away from A2", "none", "none"]);
   }, 90_000);
 });
+
+/** Waits until the captures together show payload to each of the ports. */
+async function untilCaptured(captures: WireCapture[], ports: readonly number[]): Promise<void> {
+  const captured = async () => {
+    const payload = (await Promise.all(captures.map(payloadOf))).flat().join();
+    return ports.every((port) => payload.includes(` ${port} `)) || undefined;
+  };
+  await waitFor(captured, {
+    timeout: PATIENCE,
+    interval: 200,
+    timeoutError: () => new Error(`the captures lack one of the ports ${ports.join(", ")}`),
+  });
+}
+
+async function payloadOf(capture: WireCapture): Promise<string[]> {
+  return (await capture.packets()).flatMap(describePayload);
+}
 
 /** A's payload on the wire in words; nothing for other packets. */
 function describePayload(packet: Buffer): string[] {

@@ -4,10 +4,10 @@ import { waitFor } from "../../../src/lab/shell.ts";
 /** ms that a busy machine may take for what needs milliseconds. */
 export const PATIENCE = 60_000;
 
-/** Waits until the receiver has got that many further octets. */
+/** Waits until that many octets have come from now on, and not only have been reported. */
 export async function untilMoves(flow: Flow, octets: number): Promise<void> {
-  const start = flow.bytesReceived();
-  const received = () => flow.bytesReceived() - start;
+  const start = Date.now();
+  const received = () => flow.bytesReceived(start);
   await waitFor(() => received() >= octets || undefined, {
     timeout: PATIENCE,
     timeoutError: () =>

@@ -1,54 +1,50 @@
 import { readFile, writeFile } from "node:fs/promises";
+import { markCapture } from "../../../src/lab/capture-mark.ts";
 import { LabProcess } from "../../../src/lab/lab-process.ts";
 import type { Network } from "../../../src/lab/network.ts";
-import { inNamespace, run, tryRun, waitFor } from "../../../src/lab/shell.ts";
+import { inNamespace, run, waitFor } from "../../../src/lab/shell.ts";
 import { readCapture } from "../../../src/wire/pcap.ts";
 
 const ETHERNET_HEADER_LENGTH = 14;
 const LINKTYPE_RAW = 101;
 const LONGEST_PACKET = 0xffff;
-/** Octets, in hexadecimal, that no other packet of a test carries. */
-const MARK = "6c3373686964206d61726b2e";
+/** All nodes of a link. */
+const ALL_NODES = "ff02::1";
 
 /** Everything that an interface sends and receives, in a file. */
 export class WireCapture {
   readonly file: string;
   readonly #process: LabProcess;
+  readonly #mark: () => Promise<void>;
 
-  readonly #marked: () => Promise<unknown>;
-
-  private constructor(file: string, process: LabProcess, marked: () => Promise<unknown>) {
+  private constructor(file: string, process: LabProcess, mark: () => Promise<void>) {
     this.file = file;
     this.#process = process;
-    this.#marked = marked;
+    this.#mark = mark;
   }
 
   static async start(network: Network, host: string, device: string, file: string) {
+    const namespace = network.namespace(host);
     const process = new LabProcess({
-      namespace: network.namespace(host),
+      namespace,
       argv: ["dumpcap", "-q", "-P", "-B", "16", "-i", device, "-f", "ip6", "-w", file],
     });
     await waitFor(() => process.errorText.includes("File:") || undefined, {
       timeout: 10_000,
       timeoutError: () => process.failure("no capture"),
     });
-    const mark = ["ping", "-6", "-c1", "-W1", "-p", MARK, "-I", device, "ff02::1"];
-    const marked = () => tryRun(inNamespace(network.namespace(host), mark));
-    return new WireCapture(file, process, marked);
+    const failure = () => process.failure("the capture does not get on");
+    const mark = () => markCapture(namespace, ["-I", device, ALL_NODES], file, failure);
+    return new WireCapture(file, process, mark);
   }
 
   /** Ends the recording, with all that has passed until now in it. */
   async stop(): Promise<void> {
-    // What waits in dumpcap's buffers would be lost: so a last packet is sent and waited for.
-    await this.#marked();
-    await waitFor(async () => (await readFile(this.file)).includes(MARK, 0, "hex") || undefined, {
-      timeout: 30_000,
-      timeoutError: () => this.#process.failure("the capture does not get on"),
-    });
+    await this.#mark();
     await this.#process.stop("SIGINT");
   }
 
-  /** The IPv6 packets, each from its header on. */
+  /** The IPv6 packets that are in the file so far, each from its header on. */
   async packets(): Promise<Buffer[]> {
     const { packets } = readCapture(await readFile(this.file));
     return packets.map(({ bytes }) => Buffer.from(bytes.subarray(ETHERNET_HEADER_LENGTH)));
