@@ -9,11 +9,19 @@ const LONGEST = [
   "test/core/fuzz.test.ts",
   "test/fuzz/fuzz.test.ts",
   "test/netns/e2e-lone-shim.test.ts",
+  "test/netns/e2e-failover.test.ts",
   "test/netns/nfqueue-plane.test.ts",
   "test/netns/ebpf-plane.test.ts",
   "test/netns/daemon-host.test.ts",
   "test/netns/e2e-own-addresses.test.ts",
+  "test/netns/e2e-crash.test.ts",
+  "test/netns/e2e-peer-restart.test.ts",
+  "test/netns/e2e-survival.test.ts",
+  "test/netns/e2e-wire.test.ts",
 ];
+
+/** Minutes of timers of the RFCs, and next to no work. */
+const WAITING = ["test/netns/e2e-lone-shim.test.ts"];
 
 /**
  * They look at all labs of the machine, take most of a processor, or measure times to within half
@@ -61,10 +69,13 @@ const NETNS = {
   hookTimeout: 120_000,
 };
 
+const SIDE_BY_SIDE = { maxWorkers: 3, sequence: { groupOrder: 1 } };
+
 /**
- * Four projects, one after the other: `unit` runs anywhere in virtual time; `netns` mostly waits,
- * so that several files share two cores; `netns-alone` holds what would disturb the others or
- * be disturbed by them; `netns-nfqueue` runs some of both on the data plane in user space.
+ * Five projects: `unit` runs anywhere in virtual time; `netns` waits for a good part, so that
+ * several files share two cores; `netns-nfqueue` runs some of its files on the data plane in user
+ * space, too; `netns-waiting` needs so little that scripts/test runs it beside the others; and
+ * `netns-alone` holds what would disturb the others or be disturbed by them, so that it comes last.
  */
 export default defineConfig({
   test: {
@@ -86,10 +97,21 @@ export default defineConfig({
           ...NETNS,
           name: "netns",
           include: ["test/netns/**/*.test.ts"],
-          exclude: ALONE,
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
+          exclude: [...ALONE, ...WAITING],
+          ...SIDE_BY_SIDE,
         },
+      },
+      {
+        test: {
+          ...NETNS,
+          name: "netns-nfqueue",
+          include: WITH_NFQUEUE,
+          env: { L3SHIM_TEST_DATAPLANE: "nfqueue" },
+          ...SIDE_BY_SIDE,
+        },
+      },
+      {
+        test: { ...NETNS, name: "netns-waiting", include: WAITING, ...SIDE_BY_SIDE },
       },
       {
         test: {
@@ -99,16 +121,6 @@ export default defineConfig({
           fileParallelism: false,
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
-          ...NETNS,
-          name: "netns-nfqueue",
-          include: WITH_NFQUEUE,
-          env: { L3SHIM_TEST_DATAPLANE: "nfqueue" },
-          maxWorkers: 2,
-          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { addFilter } from "../../src/lab/filter.ts";
 import { startTcp, startUdp } from "../../src/lab/flows.ts";
 import { poll, sleep } from "../../src/lab/shell.ts";
+import { PATIENCE } from "./support/progress.ts";
 import { A_TO_B, ShimLab } from "./support/shim-lab.ts";
 import { tshark, WireCapture } from "./support/wire-capture.ts";
 
@@ -30,7 +31,7 @@ describe.concurrent("a peer without L3SHIM", () => {
     await sleep(2_000);
     const second = await startTcp(lab.network, { ...A_TO_B, port: 5002, rate: 1e6, bytes: 3e6 });
     const ended = () => (first.hasEnded() && second.hasEnded()) || undefined;
-    expect(await poll(ended, { timeout: 30_000 })).toBe(true);
+    expect(await poll(ended, { timeout: PATIENCE })).toBe(true);
     const records = [await first.stop(), await second.stop()];
     await recording.stop();
 
@@ -72,6 +73,7 @@ describe.concurrent("a peer without L3SHIM", () => {
   }, 240_000);
 });
 
+/** No packet has waited for an answer of the peer's, the first of which has 4 s to come. */
 function expectUndisturbed(gaps: readonly { from: number; to: number }[]): void {
-  expect(Math.max(0, ...gaps.map(({ from, to }) => to - from))).toBeLessThan(1_000);
+  expect(Math.max(0, ...gaps.map(({ from, to }) => to - from))).toBeLessThan(3_000);
 }

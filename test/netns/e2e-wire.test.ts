@@ -172,8 +172,8 @@ describe("what is on the wire", () => {
 
   test("nothing exceeds the MTU and nothing is fragmented, though segments are full", async () => {
     for (const { file } of Object.values(captures)) {
-      expect(await tshark(file, `frame.len > ${LONGEST_FRAME}`, "frame.number")).toEqual([]);
-      expect(await tshark(file, "ipv6.fraghdr", "frame.number")).toEqual([]);
+      const filter = `frame.len > ${LONGEST_FRAME} or ipv6.fraghdr`;
+      expect(await tshark(file, filter, "frame.number")).toEqual([]);
     }
     const lengths = (await captures.a2.packets())
       .filter(isShim6Payload)
