@@ -30,8 +30,8 @@ export interface ShimOptions {
   readonly extraConfig?: string;
 }
 
-/** ms; a busy machine takes seconds to start Node twice. */
-const START_PATIENCE = 30_000;
+/** ms; a busy machine takes long to start Node twice. */
+const START_PATIENCE = 60_000;
 const STOP_PATIENCE = 10_000;
 
 const L3SHIM = fileURLToPath(new URL("../../bin/l3shim", import.meta.url));
