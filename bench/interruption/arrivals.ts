@@ -3,11 +3,19 @@ export type Arrivals = readonly (readonly [millisecond: number, octets: number])
 
 const WINDOW = 100;
 
-/** ms of the longest silence that ended after `from`. Infinite when it never did. */
-export function longestSilence(arrivals: Arrivals, from: number, until: number): number {
+/**
+ * ms of the longest silence that ended after `from`.
+ * @param silentEnd ms without an arrival before `until` that make it infinite
+ */
+export function longestSilence(
+  arrivals: Arrivals,
+  from: number,
+  until: number,
+  silentEnd = WINDOW,
+): number {
   const times = arrivals.map(([time]) => time).filter((time) => time <= until);
   const last = times.at(-1) ?? 0;
-  if (until - last > WINDOW) return Number.POSITIVE_INFINITY;
+  if (until - last > silentEnd) return Number.POSITIVE_INFINITY;
   const gaps = times.map((time, i) => (time > from ? time - (times[i - 1] ?? from) : 0));
   return Math.max(0, ...gaps);
 }

@@ -1,4 +1,5 @@
 import { median } from "../report.ts";
+import type { Results } from "../results.ts";
 import { describeMachine, type Section } from "../section.ts";
 import type { Interruption } from "./run.ts";
 import { describeVariant, VARIANTS, type Variant } from "./variants.ts";
@@ -10,9 +11,7 @@ export const INTERRUPTION_SECTION: Section = {
 };
 
 /** @param results of the runs of each variant, by its description */
-export function renderInterruptions(
-  results: Readonly<Record<string, readonly Interruption[]>>,
-): string {
+export function renderInterruptions(results: Results<Interruption>): string {
   return [
     `Machine: ${describeMachine()}; hosts, routers, daemons and applications share it.`,
     "",
@@ -22,11 +21,11 @@ export function renderInterruptions(
     "",
     "| System | event | runs | longest silence | sustained again after | command to data | switch to data | bound |",
     "|---|---|---|---|---|---|---|---|",
-    ...VARIANTS.flatMap((variant) => row(variant, results[describeVariant(variant)])),
+    ...VARIANTS.flatMap((variant) => row(variant, results.of(describeVariant(variant)))),
   ].join("\n");
 }
 
-function row(variant: Variant, runs: readonly Interruption[] = []): string[] {
+function row(variant: Variant, runs: readonly Interruption[]): string[] {
   if (runs.length === 0) return [];
   const of = (figure: keyof Interruption): string => spread(runs.map((each) => each[figure]));
   const figures = [of("silence"), of("sustained"), of("afterCommand"), of("afterSwitch")];

@@ -1,22 +1,21 @@
-import { fileURLToPath } from "node:url";
 import type { Detection } from "../../src/core/config.ts";
 import { inject } from "../../src/lab/failure.ts";
 import { type Lab, withLab } from "../../src/lab/lab.ts";
-import { LabProcess } from "../../src/lab/lab-process.ts";
 import type { Network } from "../../src/lab/network.ts";
-import { inNamespace, run, sleep, waitFor } from "../../src/lab/shell.ts";
+import { sleep, waitFor } from "../../src/lab/shell.ts";
 import { ShimDaemon } from "../../src/lab/shim-daemon.ts";
 import { literal, uplinkRouter } from "../../src/lab/topology.ts";
 import { TWO_HOSTS } from "../two-hosts.ts";
-import { type Arrivals, firstArrival, longestSilence, sustainedAfter } from "./arrivals.ts";
+import { firstArrival, longestSilence, sustainedAfter } from "./arrivals.ts";
+import { configureMptcp, HALF_A_LINK, shape } from "./network.ts";
+import { type Protocol, startTransfer } from "./transfer.ts";
 import { isNoticed, type PathEvent, type Variant } from "./variants.ts";
 
 const A1 = literal("2001:db8:1:a::1");
 const A2 = literal("2001:db8:2:a::1");
 const B1 = literal("2001:db8:1:b::1");
 const B2 = literal("2001:db8:2:b::1");
-const PORT = "5001";
-const TRANSFER = fileURLToPath(new URL("../../../bench/interruption/transfer.py", import.meta.url));
+const PORT = 5001;
 
 /** ms of undisturbed transfer. */
 const STEADY_TIME = 1_000;
@@ -30,8 +29,6 @@ const OBSERVED: Readonly<Record<Variant["system"], number>> = {
   "mptcp-backup": 4_000,
 };
 const PATIENCE = 10_000;
-/** Octets in 100 ms that count as flowing again: half of what a link carries. */
-const HALF_A_LINK = 625_000;
 /** Octets of a datagram, of which one in 100 ms counts as flowing: 50 are sent in a second. */
 const DATAGRAM = 160;
 const ONE_WAY_OBSERVED = 5_000;
@@ -56,8 +53,11 @@ export function runVariant(variant: Variant): Promise<Interruption> {
     await shape(lab.network);
     const daemons =
       system === "l3shim" ? await startDaemons(lab, isNoticed(variant) ? "adaptive" : "rfc") : [];
-    if (system !== "l3shim") await configureMptcp(lab.network, system === "mptcp-backup");
-    const transfer = await startTransfer(lab, protocolOf(variant));
+    if (system !== "l3shim") await configure(lab.network, system === "mptcp-backup");
+    const transfer = await startTransfer(lab.network, {
+      ...{ protocol: protocolOf(variant), port: PORT, sender: "client" },
+      ...{ client: { host: "a", address: A1 }, server: { host: "b", address: B1 } },
+    });
     await untilEstablished(daemons);
     await sleep(
       payload === undefined
@@ -85,22 +85,6 @@ export function runVariant(variant: Variant): Promise<Interruption> {
   });
 }
 
-/** 100 Mbit/s on each uplink, in both directions. */
-async function shape(network: Network): Promise<void> {
-  const { hosts, isps } = TWO_HOSTS;
-  const ends = hosts.flatMap(({ name }) =>
-    isps.flatMap((isp) => [
-      { node: name, device: isp },
-      { node: isp, device: name },
-    ]),
-  );
-  for (const { node, device } of ends) {
-    const shaper = "tbf rate 100mbit burst 64kb latency 20ms".split(" ");
-    const command = ["tc", "qdisc", "add", "dev", device, "root", ...shaper];
-    await run(inNamespace(network.namespace(node), command));
-  }
-}
-
 async function startDaemons(lab: Lab, detect: Detection): Promise<ShimDaemon[]> {
   const { directory } = lab;
   const options = { sendTimeout: 15, detect, directory, dataplane: "ebpf" } as const;
@@ -111,71 +95,21 @@ async function startDaemons(lab: Lab, detect: Detection): Promise<ShimDaemon[]> 
 }
 
 /** The second uplink of each host is known to MPTCP; the sender opens the subflows. */
-async function configureMptcp(network: Network, backup: boolean): Promise<void> {
+async function configure(network: Network, backup: boolean): Promise<void> {
   for (const { name, uplinks } of TWO_HOSTS.hosts) {
-    const ip = (...argv: string[]) => run(inNamespace(network.namespace(name), ["ip", ...argv]));
-    for (const [index, uplink] of uplinks.entries()) {
-      const table = `${100 + index}`;
-      const route = ["default", "via", uplinkRouter(uplink), "dev", uplink.isp, "table", table];
-      await ip("-6", "rule", "add", "from", uplink.address, "lookup", table);
-      await ip("-6", "route", "add", ...route);
-    }
-    await ip("mptcp", "limits", "set", "subflows", "4", "add_addr_accepted", "4");
-    const role = name === "a" ? ["subflow", "fullmesh", ...(backup ? ["backup"] : [])] : ["signal"];
-    await ip("mptcp", "endpoint", "add", name === "a" ? A2 : B2, "dev", "isp2", ...role);
+    const [first, second] = uplinks.map((uplink) => ({
+      ...{ device: uplink.isp, address: uplink.address, router: uplinkRouter(uplink) },
+    }));
+    if (first === undefined || second === undefined) throw new RangeError("an uplink is missing");
+    const subflow = ["subflow", "fullmesh", ...(backup ? (["backup"] as const) : [])] as const;
+    const role = name === "a" ? subflow : (["signal"] as const);
+    await configureMptcp(network.namespace(name), [first, second], role);
   }
 }
 
 function protocolOf({ system, payload }: Variant): Protocol {
   if (payload !== undefined) return "udp";
   return system === "l3shim" ? "tcp" : "mptcp";
-}
-
-type Protocol = "tcp" | "mptcp" | "udp";
-
-interface Transfer {
-  /** Ends it, and tells what came when. */
-  stop(): Promise<Arrivals>;
-}
-
-/** From a to b on their first addresses. */
-async function startTransfer({ network }: Lab, protocol: Protocol): Promise<Transfer> {
-  const outputs: string[] = [];
-  // A subflow to the other address of b joins only where the listener takes that address too.
-  const receive = ["receive", protocol, "::", PORT];
-  const receiver = await startScript(network, "b", receive, outputs);
-  const sender = await startScript(network, "a", ["send", protocol, A1, B1, PORT], []);
-  return {
-    stop: async () => {
-      receiver.closeInput();
-      if (!(await receiver.endsWithin(PATIENCE))) throw receiver.failure("no account came");
-      await sender.stop("SIGKILL");
-      return JSON.parse(outputs[1] ?? "[]") as Arrivals;
-    },
-  };
-}
-
-async function startScript(
-  network: Network,
-  host: string,
-  args: readonly string[],
-  outputs: string[],
-): Promise<LabProcess> {
-  const script = new LabProcess({
-    namespace: network.namespace(host),
-    argv: ["python3", TRANSFER, ...args],
-    onLine: (line) => outputs.push(line),
-  });
-  const timeoutError = () => script.failure(`the transfer did not start on host ${host}`);
-  await waitFor(() => (outputs[0] === "ready" || undefined) ?? endOf(script), {
-    timeout: PATIENCE,
-    timeoutError,
-  });
-  return script;
-}
-
-function endOf(script: LabProcess): undefined {
-  if (script.hasEnded) throw script.failure("the transfer did not start");
 }
 
 async function untilEstablished(daemons: readonly ShimDaemon[]): Promise<void> {

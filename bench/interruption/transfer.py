@@ -1,11 +1,11 @@
 """One transfer over TCP or Multipath TCP, as fast as it goes, or over UDP at 50 packets a second.
 
-transfer.py receive {tcp|mptcp|udp} ADDRESS PORT
-    Takes one connection, or what datagrams come. At its end, or when standard input ends, prints as JSON how many octets
+transfer.py {receive|send} {tcp|mptcp|udp} listen ADDRESS PORT
+transfer.py {receive|send} {tcp|mptcp|udp} connect SOURCE ADDRESS PORT
+    Both print "ready" first: listening, connected. It is one connection; over UDP the receiver
+    listens. At its end, or when standard input ends, the receiver prints as JSON how many octets
     came in each millisecond of Unix time, as [[millisecond, octets], ...], without empty ones.
-transfer.py send {tcp|mptcp|udp} SOURCE ADDRESS PORT
-    Sends until standard input ends.
-Both print "ready" first: listening, connected.
+    The sender sends until standard input ends.
 """
 import json
 import os
@@ -14,46 +14,53 @@ import socket
 import sys
 import time
 
-PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "mptcp": getattr(socket, "IPPROTO_MPTCP", 262)}
+PROTOCOLS = {
+    "tcp": socket.IPPROTO_TCP,
+    "mptcp": getattr(socket, "IPPROTO_MPTCP", 262),
+    "udp": socket.IPPROTO_UDP,
+}
 CHUNK = 1 << 16
 DATAGRAM = 160
 INTERVAL = 0.02
 
 
-def open_socket(protocol):
-    return socket.socket(socket.AF_INET6, socket.SOCK_STREAM, PROTOCOLS[protocol])
+def connection(protocol, how, *ends):
+    return {"listen": accept, "connect": connect}[how](protocol, *ends)
 
 
 def accept(protocol, address, port):
+    listener = open_socket(protocol, address, port)
     if protocol == "udp":
-        datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        datagrams.bind((address, int(port)))
         print("ready", flush=True)
-        return datagrams
-    listener = open_socket(protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, int(port)))
+        return listener
     listener.listen(1)
     print("ready", flush=True)
     return listener.accept()[0]
 
 
-def send_datagrams(source, address, port):
-    datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    datagrams.bind((source, 0))
+def connect(protocol, source, address, port):
+    peer = open_socket(protocol, source)
+    peer.connect((address, int(port)))
     print("ready", flush=True)
-    while not select.select([sys.stdin], [], [], INTERVAL)[0]:
-        datagrams.sendto(bytes(DATAGRAM), (address, int(port)))
+    return peer
 
 
-def receive(protocol, address, port):
-    connection = accept(protocol, address, port)
+def open_socket(protocol, address, port=0):
+    kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
+    opened = socket.socket(socket.AF_INET6, kind, PROTOCOLS[protocol])
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.bind((address, int(port)))
+    return opened
+
+
+def receive(protocol, *ends):
+    peer = connection(protocol, *ends)
     arrivals = {}
     while True:
-        readable, _, _ = select.select([connection, sys.stdin], [], [])
+        readable, _, _ = select.select([peer, sys.stdin], [], [])
         if sys.stdin in readable:
             break
-        octets = len(connection.recv(CHUNK))
+        octets = len(peer.recv(CHUNK))
         if octets == 0:
             break
         millisecond = time.time_ns() // 1_000_000
@@ -62,21 +69,23 @@ def receive(protocol, address, port):
     os._exit(0)
 
 
-def send(protocol, source, address, port):
+def send(protocol, *ends):
+    peer = connection(protocol, *ends)
     if protocol == "udp":
-        return send_datagrams(source, address, port)
-    connection = open_socket(protocol)
-    connection.bind((source, 0))
-    connection.connect((address, int(port)))
-    connection.setblocking(False)
-    print("ready", flush=True)
+        return send_datagrams(peer)
+    peer.setblocking(False)
     data = bytes(CHUNK)
     while True:
-        readable, writable, _ = select.select([sys.stdin], [connection], [])
+        readable, writable, _ = select.select([sys.stdin], [peer], [])
         if sys.stdin in readable:
             os._exit(0)
         if writable:
-            connection.send(data)
+            peer.send(data)
+
+
+def send_datagrams(peer):
+    while not select.select([sys.stdin], [], [], INTERVAL)[0]:
+        peer.send(bytes(DATAGRAM))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-import type { SecurityMode } from "../core/config.ts";
+import type { Detection, SecurityMode } from "../core/config.ts";
 import type { Address } from "../wire/address.ts";
 import type { CapturedMessage } from "./capture.ts";
 import { MessageCapture } from "./capture.ts";
@@ -17,6 +17,8 @@ export interface ExperimentOptions {
   readonly sendTimeout: number;
   /** "verified": on addresses that the daemons make; "unverified": on those of the network. */
   readonly security: SecurityMode;
+  /** "rfc": only the Send Timeout tells of a silent failure. */
+  readonly detect: Detection;
   /** False: no daemon runs, to see what plain IPv6 does. */
   readonly shim: boolean;
 }
@@ -150,10 +152,10 @@ function describeNetwork({ hosts, isps }: Topology): string {
 async function startDaemons(
   lab: Lab,
   { shims }: Experiment,
-  { sendTimeout, security }: ExperimentOptions,
+  { sendTimeout, security, detect }: ExperimentOptions,
   timeline: Timeline,
 ): Promise<ShimDaemon[]> {
-  const options = { sendTimeout, security, directory: lab.directory };
+  const options = { sendTimeout, security, detect, directory: lab.directory };
   const daemons = await Promise.all(
     shims.map(async (host) => {
       const daemon = await ShimDaemon.start(lab.network, host, options, (event) =>
@@ -164,7 +166,8 @@ async function startDaemons(
     }),
   );
   timeline.note(
-    `L3SHIM runs on ${shims.join(", ")}; security = "${security}", send-timeout = ${sendTimeout}`,
+    `L3SHIM runs on ${shims.join(", ")}; security = "${security}", ` +
+      `send-timeout = ${sendTimeout}, detect = "${detect}"`,
   );
   return daemons;
 }

@@ -35,7 +35,9 @@ const TCP_RATE = 1_000_000;
 
 /** Runs each kind of failure on a new network. */
 export async function runHome(sendTimeout: number, timeline: Timeline): Promise<FailureRun[]> {
-  const options: ExperimentOptions = { sendTimeout, security: "verified", shim: true };
+  const options: ExperimentOptions = {
+    ...{ sendTimeout, security: "verified", detect: "adaptive", shim: true },
+  };
   const runs: FailureRun[] = [];
   for (const experiment of experiments(sendTimeout)) {
     const run = await runExperiment(experiment, options, timeline);

@@ -62,6 +62,11 @@ export class LabProcess {
     return new LabError(`${what}: "${this.#command}" ended or hangs, ${said}`);
   }
 
+  /** To its standard input. */
+  write(text: string): void {
+    this.#pipes().stdin.write(text);
+  }
+
   closeInput(): void {
     this.#pipes().stdin.end();
   }

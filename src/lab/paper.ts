@@ -32,9 +32,10 @@ const TCP_RATE = 1_000_000;
 
 /** Runs the experiment once per kind of failure, each on a new network. */
 export async function runPaper(
-  options: ExperimentOptions,
+  chosen: Omit<ExperimentOptions, "detect">,
   timeline: Timeline,
 ): Promise<FailureRun[]> {
+  const options: ExperimentOptions = { ...chosen, detect: "rfc" };
   const runs: FailureRun[] = [];
   for (const experiment of experiments(options)) {
     runs.push(await runExperiment(experiment, options, timeline));
