@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from "node:http";
 import type {
+  CheckReply,
   ContextReply,
   ContextsReply,
   DoneReply,
@@ -30,6 +31,10 @@ export class ControlClient {
 
   status(): Promise<StatusReply> {
     return this.#call<StatusReply>("GET", "/v1/status");
+  }
+
+  check(): Promise<CheckReply> {
+    return this.#call<CheckReply>("POST", "/v1/check");
   }
 
   contexts(): Promise<ContextsReply> {

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { DEFAULT_SOCKET } from "../daemon/api.ts";
 
 /** What the exit status says (docs/operations.md). */
-export const EXIT = { done: 0, failed: 1, usage: 2, noDaemon: 3 } as const;
+export const EXIT = { done: 0, failed: 1, usage: 2, noDaemon: 3, problems: 4 } as const;
 
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { registerCheck } from "./check.ts";
 import { CommandError, EXIT, type ExitStatus } from "./command.ts";
 import { registerContexts } from "./contexts.ts";
 import { registerDaemon } from "./daemon.ts";
@@ -35,6 +36,7 @@ export async function buildProgram(first?: string): Promise<Command> {
   registerPairs(program);
   registerSendTimeout(program);
   registerLocators(program);
+  registerCheck(program);
   registerMonitor(program);
   registerDaemon(program);
   if (!program.commands.some((command) => command.name() === first)) await registerOthers(program);
@@ -52,7 +54,7 @@ async function registerOthers(program: Command): Promise<void> {
 }
 
 const EXIT_HELP = `
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon.`;
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 the check found problems.`;
 
 /** Commander has already written what it complains about; ours are still to be written. */
 function explain(error: unknown): ExitStatus {

@@ -102,12 +102,8 @@ export class Exploration {
   }
 
   #interval(random: Random): Duration {
-    const doublings = Math.max(0, this.#scheduled - NUMBER_OF_INITIAL_PROBES + 1);
-    if (doublings === 0) return INITIAL_PROBE_TIMEOUT;
-    const interval = Math.min(
-      MAX_PROBE_TIMEOUT,
-      INITIAL_PROBE_TIMEOUT * 2 ** doublings,
-    ) as Duration;
+    const interval = probeInterval(this.#scheduled);
+    if (interval === INITIAL_PROBE_TIMEOUT) return interval;
     return scale(interval, random.between(1 - PROBE_JITTER, 1 + PROBE_JITTER));
   }
 
@@ -137,4 +133,20 @@ export class Exploration {
     }
     return pairs;
   }
+}
+
+/** Between the probe of this number, from 1 on, and the next one, without jitter. */
+function probeInterval(number: number): Duration {
+  const doublings = Math.max(0, number - NUMBER_OF_INITIAL_PROBES + 1);
+  return Math.min(MAX_PROBE_TIMEOUT, INITIAL_PROBE_TIMEOUT * 2 ** doublings) as Duration;
+}
+
+/** From the first probe of an exploration to that of the last of so many pairs, at most. */
+export function longestSearch(pairs: number): Duration {
+  let sum = 0;
+  for (let number = 1; number < pairs; number += 1) {
+    const interval = probeInterval(number);
+    sum += interval === INITIAL_PROBE_TIMEOUT ? interval : interval * (1 + PROBE_JITTER);
+  }
+  return sum as Duration;
 }

@@ -7,6 +7,7 @@
  * - `GET /v1/contexts/TAG` {@link ContextReply}
  * - `GET /v1/locators` {@link LocatorsReply}
  * - `GET /v1/events[?messages=1]` one {@link MonitorEvent} a line until either side closes
+ * - `POST /v1/check` {@link CheckReply}
  * - `POST /v1/contexts` {@link OpenRequest} -> {@link DoneReply}
  * - `POST /v1/contexts/TAG/explore`, `POST /v1/contexts/TAG/close` {@link DoneReply}
  * - `POST /v1/contexts/TAG/prefer` {@link PreferRequest} -> {@link DoneReply}
@@ -93,6 +94,36 @@ export interface UplinkStatus {
   readonly weight: number;
   readonly transient: boolean;
   readonly locators: readonly string[];
+}
+
+/** What `l3shim check` says of the host. */
+export interface CheckReply extends Reply {
+  readonly findings: readonly Finding[];
+  readonly recovery: RecoveryTime;
+}
+
+/** One thing that keeps sessions from being protected, or that a user should know. */
+export interface Finding {
+  /** A stable word to match on, such as "single-uplink". */
+  readonly id: string;
+  /** As of {@link Warning}; "info" is no problem. */
+  readonly severity: Warning["severity"];
+  /** An interface, an address, or a locator pair "LOCAL > PEER"; `null` for the host as a whole. */
+  readonly subject: string | null;
+  /** What is the matter. */
+  readonly sentence: string;
+  /** What to do; `null` when there is nothing. */
+  readonly remedy: string | null;
+}
+
+/** How long a session can stand still when its path dies in silence, in seconds. */
+export interface RecoveryTime {
+  /** Until the failure is noticed, at most. */
+  readonly detection: number;
+  /** From there until the last of `pairs` locator pairs has been tried, at most. */
+  readonly exploration: number;
+  /** Where the peer has two locators, if no peer is known. */
+  readonly pairs: number;
 }
 
 export interface LocatorsReply extends Reply {

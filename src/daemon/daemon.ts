@@ -16,6 +16,8 @@ import type {
   StatusReply,
   Warning,
 } from "./api.ts";
+import { type Check, checkAtWork } from "./check/check.ts";
+import type { HostFacts } from "./check/host-facts.ts";
 import { type Clock, inSeconds, isoTime } from "./clock.ts";
 import { configWarnings, type DaemonConfig, sendTimeoutWarnings } from "./config/config.ts";
 import type { ContextFiles } from "./contexts/context-files.ts";
@@ -29,6 +31,7 @@ import type { ControlService } from "./control/service.ts";
 import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
 import type { Hooks } from "./hooks.ts";
 import { Host, type HostSystem } from "./host/host.ts";
+import type { Uplink } from "./host/uplinks.ts";
 import { proofWarnings } from "./identity/proof.ts";
 import { type Logger, logContextEvent } from "./log.ts";
 import { SuspendWatch } from "./suspend-watch.ts";
@@ -43,6 +46,8 @@ export interface DaemonParts {
   readonly endpoint: Endpoint;
   readonly plane: DataPlane;
   readonly system: HostSystem;
+  /** Looks at the host for a check. */
+  readonly readFacts: (uplinks: readonly Uplink[]) => Promise<HostFacts>;
   readonly contextFiles: ContextFiles;
   /** Who may change something by the control socket. */
   readonly authority: Authority;
@@ -158,11 +163,7 @@ export class Daemon implements ControlService {
       sendTimeout: inSeconds(sendTimeout),
       contexts: countContexts(endpoint.contexts()),
       uplinks: uplinks.map(uplinkStatus),
-      warnings: [
-        ...configWarnings({ ...config, sendTimeout }),
-        ...proofWarnings(config.security, this.#host.locators),
-        ...this.#host.warnings(),
-      ],
+      warnings: this.#warnings(),
       counters: {
         endpoint: endpoint.counters,
         dataplane: plane.counters,
@@ -173,6 +174,15 @@ export class Daemon implements ControlService {
         },
       },
     };
+  }
+
+  async check(): Promise<Check> {
+    const { config, endpoint, plane, readFacts } = this.#parts;
+    const facts = await readFacts(this.#host.uplinks);
+    const { sendTimeout } = endpoint;
+    return checkAtWork(facts, {
+      ...{ config, sendTimeout, dataplane: plane.name, warnings: this.#warnings() },
+    });
   }
 
   contexts(): ContextStatus[] {
@@ -223,6 +233,15 @@ export class Daemon implements ControlService {
     this.#driver.run((endpoint, now) => endpoint.setSendTimeout(now, sendTimeout));
     this.#parts.log.info({ sendTimeout: inSeconds(sendTimeout) }, "send timeout set");
     return sendTimeoutWarnings(sendTimeout);
+  }
+
+  #warnings(): Warning[] {
+    const { config, endpoint } = this.#parts;
+    return [
+      ...configWarnings({ ...config, sendTimeout: endpoint.sendTimeout }),
+      ...proofWarnings(config.security, this.#host.locators),
+      ...this.#host.warnings(),
+    ];
   }
 
   #contextStatus(view: ContextView): ContextStatus {

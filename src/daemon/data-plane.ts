@@ -13,7 +13,7 @@ import type { Logger } from "./log.ts";
 import type { PlanePrivileges } from "./privileges.ts";
 
 /** What clang made of bpf/shim6.bpf.c; it lies beside the compiled sources. */
-const OBJECT_FILE = fileURLToPath(new URL("../bpf/shim6.bpf.o", import.meta.url));
+export const OBJECT_FILE = fileURLToPath(new URL("../bpf/shim6.bpf.o", import.meta.url));
 
 /** The data plane that the configuration asks for. */
 export function createDataPlane(config: DaemonConfig, log: Logger): DataPlane {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { Endpoint } from "../core/endpoint.ts";
 import { bootTimeNow, monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
+import { readHostFacts } from "./check/host-facts.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
 import { ContextFiles } from "./contexts/context-files.ts";
@@ -167,6 +168,7 @@ function buildDaemon(
     }),
     plane,
     system: linuxHost(options.stateDir, clock),
+    readFacts: (uplinks) => readHostFacts(config, uplinks),
     contextFiles: new ContextFiles(options.stateDir),
     log,
     hooks: new Hooks({ directory: config.hookDirectory, log, isRoot: process.getuid?.() === 0 }),

@@ -30,10 +30,15 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
 };
 
 /**
- * All that the CLI may know of the daemon: its control API, how to start it, and the cryptography
- * of HBA and CGA, which needs no daemon.
+ * All that the CLI may know of the daemon: its control API, how to start it, the checks of a host
+ * that has none yet, and the cryptography of HBA and CGA, which needs no daemon.
  */
-const DAEMON_FOR_CLI = ["src/daemon/api.ts", "src/daemon/main.ts", "src/daemon/crypto/"];
+const DAEMON_FOR_CLI = [
+  "src/daemon/api.ts",
+  "src/daemon/main.ts",
+  "src/daemon/check/",
+  "src/daemon/crypto/",
+];
 
 /** Rooms without Node, clock, randomness or I/O: what they need is injected. */
 export const PURE_ROOMS: readonly Room[] = ["core", "identity", "wire"];

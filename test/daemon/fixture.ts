@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { Endpoint } from "../../src/core/endpoint.ts";
+import type { HostFacts } from "../../src/daemon/check/host-facts.ts";
 import { parseConfig } from "../../src/daemon/config/config.ts";
 import { ContextFiles } from "../../src/daemon/contexts/context-files.ts";
 import { Authority } from "../../src/daemon/control/authority.ts";
@@ -11,6 +12,7 @@ import { IDENTITY_PRIMITIVES } from "../../src/daemon/crypto/primitives.ts";
 import { Daemon } from "../../src/daemon/daemon.ts";
 import type { HostNetwork } from "../../src/daemon/host/network.ts";
 import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
+import type { Uplink } from "../../src/daemon/host/uplinks.ts";
 import {
   address,
   addressOn,
@@ -97,6 +99,8 @@ export class Workshop {
         ulidFile: new UlidFile(this.stateOf(name), boot),
         identity: identitySystem(this.stateOf(name), clock),
       },
+      readFacts: (uplinks) =>
+        Promise.resolve({ ...healthyFacts(uplinks), links: monitor.network.links }),
       contextFiles: new ContextFiles(this.stateOf(name), boot),
       log: pino(
         { level: "info", base: null },
@@ -150,6 +154,23 @@ export function connect(from: TestDaemon, to: TestDaemon): void {
 
 function keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array {
   return createHash("sha256").update(key).update(data).digest();
+}
+
+/** A host on which nothing is wrong. */
+export function healthyFacts(uplinks: readonly Uplink[]): HostFacts {
+  return {
+    capabilities: new Set(["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"]),
+    kernelRelease: "6.12.0",
+    ipv6Disabled: false,
+    hasPrograms: true,
+    ruleCommands: ["nft"],
+    links: [],
+    uplinks,
+    egress: new Map(
+      uplinks.flatMap(({ link, locators }) => locators.map(({ address }) => [address, link])),
+    ),
+    firewall: { ruleset: { nftables: [] } },
+  };
 }
 
 /** The same octets in every run. */

@@ -49,6 +49,8 @@ export class Routes {
         return { contexts: service.contexts() };
       case "GET locators":
         return { locators: service.locators() };
+      case "POST check":
+        return await service.check();
       case "POST contexts":
         return doneIf(
           service.open(readOpen(await readJson(request))),

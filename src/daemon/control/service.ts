@@ -4,12 +4,14 @@ import type { Pin } from "../../core/view.ts";
 import type { Result } from "../../wire/result.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import type { ContextStatus, Fork, HostLocator, StatusReply, Warning } from "../api.ts";
+import type { Check } from "../check/check.ts";
 import type { EventHub } from "./events.ts";
 import type { ForkOrder } from "./forks.ts";
 
 /** What the control API can ask of the daemon. */
 export interface ControlService {
   status(): Omit<StatusReply, "schemaVersion">;
+  check(): Promise<Check>;
   contexts(): ContextStatus[];
   context(tag: ContextTag): ContextStatus | undefined;
   locators(): HostLocator[];
