@@ -8,6 +8,7 @@ import type { AddressPair, Deadline } from "./output.ts";
 import { ProbeAllowance } from "./probe-allowance.ts";
 import type { Reachability } from "./reachability.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
+import type { Survey } from "./survey.ts";
 import type { Duration, Instant } from "./time.ts";
 import type { ContextState, Pin } from "./view.ts";
 
@@ -96,6 +97,8 @@ export class Context {
   switches = 0;
   /** Set while ESTABLISHED: only then REAP runs. */
   reachability: Reachability | undefined;
+  /** Somebody wants to know which pairs work. */
+  survey: Survey | undefined;
 
   constructor(seed: ContextSeed) {
     this.tag = seed.tag;

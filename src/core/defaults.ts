@@ -127,6 +127,13 @@ export const FAIL_BACK_INTERVAL_MAX: Duration = minutes(1);
 /** These intervals are longer by up to this share, so that contexts don't probe in step. */
 export const FAIL_BACK_JITTER = 0.2;
 
+/** Locator pairs that one survey tries. */
+export const SURVEYED_PAIRS_MAX = 16;
+/** Surveys at one time. */
+export const SURVEYS_MAX = 16;
+/** The last questions of a survey are given this long for their answers. */
+export const SURVEY_ANSWER_TIME: Duration = seconds(1);
+
 /** A failure counts half after so many of the longest hold times without another one. */
 export const FAIL_BACK_CALM = 2;
 

@@ -17,7 +17,7 @@ import type { CounterName } from "./counters.ts";
 import { findRefused, type Received, sendError } from "./errors.ts";
 import type { FlowSelector } from "./flow-selector.ts";
 import { Handshake } from "./handshake.ts";
-import { findRefusedI1, findUndeliverable } from "./icmp.ts";
+import { findRefusedI1, findUndeliverable, type RefusedI1, refusedI1 } from "./icmp.ts";
 import { sameOffer } from "./locator-set.ts";
 import { LocatorUpdates } from "./locator-updates.ts";
 import { findForeignCriticalOption } from "./options-allowed.ts";
@@ -26,6 +26,8 @@ import { type RefusedState, Restoration } from "./restoration.ts";
 import { ERROR_CRITICAL_OPTION, ERROR_UNKNOWN_TYPE } from "./rfc5533.ts";
 import { type SavedContext, saveContext } from "./saved-context.ts";
 import { Shim } from "./shim.ts";
+import type { SurveyOrder } from "./survey.ts";
+import { Surveys } from "./surveys.ts";
 import { between, type Duration, type Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
 import type { ContextView, Pin } from "./view.ts";
@@ -43,11 +45,13 @@ export class Endpoint {
   readonly #shim: Shim;
   readonly #handshake: Handshake;
   readonly #updates: LocatorUpdates;
+  readonly #surveys: Surveys;
 
   constructor(config: EndpointConfig) {
     this.#shim = new Shim(config);
     this.#updates = new LocatorUpdates(this.#shim);
     this.#handshake = new Handshake(this.#shim, this.#updates);
+    this.#surveys = new Surveys(this.#shim);
   }
 
   /** Packets and events by name, among them one for each way a packet is dropped. */
@@ -121,6 +125,7 @@ export class Endpoint {
     if (context?.state !== "ESTABLISHED" || reachability === undefined) return;
     const { switches } = context;
     reachability.handleTraffic(now, snapshot);
+    this.#surveys.handleTraffic(now, context);
     if (context.switches > switches) this.#updates.handleSwitch(now, context);
     if (between(reachability.lastUsed(), now) >= this.#shim.config.contextIdleTimeout) {
       return this.#shim.forget(now, context, "idle");
@@ -154,8 +159,8 @@ export class Endpoint {
     // Our own hints to the ULP come by here too.
     if (this.#shim.localLocators.some(({ address }) => address === source)) return;
     this.#shim.counters.add("icmp-error");
-    const refused = findRefusedI1(bytes, this.#shim.contexts);
-    if (refused !== undefined) return this.#handshake.handleNoSupport(now, refused);
+    const returned = refusedI1(bytes);
+    if (returned !== undefined) return this.#handleRefusedI1(now, returned);
     const suspect = findUndeliverable(bytes, this.#shim.contexts);
     if (suspect?.state === "ESTABLISHED") suspect.reachability?.handleSuspicion(now);
   }
@@ -188,6 +193,7 @@ export class Endpoint {
 
   /** The instant that `pollTimeout()` named has come. */
   handleTimeout(now: Instant): void {
+    this.#surveys.handleTimeout(now);
     for (;;) {
       const context = this.#shim.contexts.popDue(now);
       if (context === undefined) return;
@@ -295,6 +301,15 @@ export class Endpoint {
     return true;
   }
 
+  /**
+   * Tries these locator pairs in both directions, and leaves sessions where they are. The output
+   * "surveyed" tells what came of it, a second after the last round at the latest.
+   * @returns its number; `undefined` when one of this ULID pair, or too many, are under way
+   */
+  survey(now: Instant, order: SurveyOrder): number | undefined {
+    return this.#surveys.begin(now, order);
+  }
+
   /** The next thing to be done; `undefined` when there is nothing more. */
   poll(): Output | undefined {
     return this.#shim.take();
@@ -302,7 +317,16 @@ export class Endpoint {
 
   /** When to call `handleTimeout`, and why. */
   pollTimeout(): Deadline | undefined {
-    return this.#shim.contexts.nextDeadline();
+    const next = this.#shim.contexts.nextDeadline();
+    const at = this.#surveys.deadline;
+    if (at === undefined || (next !== undefined && next.at <= at)) return next;
+    return { at, reason: "survey", tag: undefined };
+  }
+
+  #handleRefusedI1(now: Instant, returned: RefusedI1): void {
+    if (this.#surveys.handleRefusal(now, returned.message, returned.sent)) return;
+    const refused = findRefusedI1(returned, this.#shim.contexts);
+    if (refused !== undefined) this.#handshake.handleNoSupport(now, refused);
   }
 
   #keepTo(tag: ContextTag, pair: AddressPair | undefined, pin: Pin | undefined): boolean {
@@ -330,10 +354,12 @@ export class Endpoint {
       case "I1":
         return this.#handshake.handleI1(now, message, arrival);
       case "R1":
+        if (this.#surveys.handleAnswer(now, message, arrival)) return;
         return this.#handshake.handleR1(now, message, arrival);
       case "I2":
         return this.#handshake.handleI2(now, message, received);
       case "R2":
+        if (this.#surveys.handleAnswer(now, message, arrival)) return;
         return this.#handshake.handleR2(now, message, received);
       case "R1bis":
         return this.#handshake.handleR1bis(now, message, arrival);

@@ -88,7 +88,7 @@ export class FailBack {
   }
 
   /**
-   * Sends what probes are due.
+   * Sends what probes are due, those of a survey, too.
    * @param steady payload has come a moment ago, and none of ours waits for an answer
    * @returns how many
    */
@@ -96,15 +96,19 @@ export class FailBack {
     if (this.#stale) this.#refresh(now);
     const due = this.#watches.filter(({ at }) => at <= now);
     this.#waiting = !steady && due.some(({ wanted }) => !wanted);
-    return due.filter((watch) => this.#mayAsk(now, watch, steady) && this.#ask(now, watch)).length;
+    const surveyed = this.#context.survey?.ask(now, this.#context) ?? 0;
+    const asked = due.filter((watch) => this.#mayAsk(now, watch, steady) && this.#ask(now, watch));
+    return surveyed + asked.length;
   }
 
   isAnsweredBy(reports: readonly ProbeReport[]): boolean {
+    if (this.#context.survey?.isAnsweredBy(reports) === true) return true;
     return this.#watches.some((watch) => watch.isAnsweredBy(reports));
   }
 
   /** @returns the watch of a pair to go to now, when the reports make it good */
   takeAnswers(now: Instant, reports: readonly ProbeReport[]): PairWatch | undefined {
+    this.#context.survey?.takeReports(reports);
     const answered = this.#watches.filter((watch) =>
       watch.takeAnswer(now, reports, this.#interval(watch)),
     );

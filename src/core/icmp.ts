@@ -1,11 +1,12 @@
 import { addressFromBytes } from "../wire/address.ts";
 import { concernsPath } from "../wire/icmp6.ts";
 import { IPV6_HEADER_LENGTH } from "../wire/ipv6.ts";
+import type { I1 } from "../wire/message.ts";
 import { decodePayloadHeader } from "../wire/payload-header.ts";
 import type { Context } from "./context.ts";
 import type { ContextTable } from "./context-table.ts";
 import { decodeQuoted } from "./errors.ts";
-import { samePair } from "./output.ts";
+import { type AddressPair, samePair } from "./output.ts";
 
 const PARAMETER_PROBLEM = 4;
 const UNRECOGNIZED_NEXT_HEADER = 1;
@@ -15,15 +16,28 @@ const ICMP_HEADER = 8;
  * The context whose I1 an ICMPv6 error quotes as "unrecognized next header" (RFC 5533 section
  * 7.8). Tag, nonce and addresses must be those of the I1, so that no stranger can forge it.
  */
-export function findRefusedI1(bytes: Uint8Array, contexts: ContextTable): Context | undefined {
+export function findRefusedI1(
+  { message, sent }: RefusedI1,
+  contexts: ContextTable,
+): Context | undefined {
+  const context = contexts.byTag(message.initiatorContextTag);
+  if (context?.initiatorNonce !== message.initiatorNonce) return undefined;
+  return samePair(sent, context.exchangePair) ? context : undefined;
+}
+
+/** An I1 that has come back, and the pair that it left over. */
+export interface RefusedI1 {
+  readonly message: I1;
+  readonly sent: AddressPair;
+}
+
+export function refusedI1(bytes: Uint8Array): RefusedI1 | undefined {
   if (bytes[0] !== PARAMETER_PROBLEM || bytes[1] !== UNRECOGNIZED_NEXT_HEADER) return undefined;
   const packet = bytes.subarray(ICMP_HEADER);
   const message = decodeQuoted(packet);
   if (message?.type !== "I1") return undefined;
-  const context = contexts.byTag(message.initiatorContextTag);
-  if (context?.initiatorNonce !== message.initiatorNonce) return undefined;
   const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
-  return samePair(sent, context.exchangePair) ? context : undefined;
+  return { message, sent };
 }
 
 const PAYLOAD_HEADER = 8;

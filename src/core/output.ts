@@ -2,6 +2,7 @@ import type { Address } from "../wire/address.ts";
 import type { ControlMessage } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { FlowSelector } from "./flow-selector.ts";
+import type { SurveyedPair } from "./survey.ts";
 import type { Duration, Instant } from "./time.ts";
 import type { TrafficDirection } from "./traffic.ts";
 
@@ -65,6 +66,12 @@ export type Output =
    * Probes, keepalives and payload change nothing of it.
    */
   | { readonly type: "save-context"; readonly tag: ContextTag }
+  /** A survey is over: what came of each of its pairs. */
+  | {
+      readonly type: "surveyed";
+      readonly survey: number;
+      readonly pairs: readonly SurveyedPair[];
+    }
   | { readonly type: "event"; readonly event: ContextEvent };
 
 export interface Mapping {
@@ -164,6 +171,8 @@ export type DeadlineReason =
   | "fail-back"
   /** The current pair is being probed: an answer is late, or how long they take is not known. */
   | "pair-test"
+  /** Somebody wants to know which pairs work. */
+  | "survey"
   /** No timer runs; payload may have started one by then. */
   | "traffic-check";
 

@@ -243,6 +243,9 @@ export class Host {
       case "save-context":
         // Nobody restarts here with what he knew.
         return;
+      case "surveyed":
+        // Nobody asks for one here.
+        return;
       default:
         return this.#carryOutForContext(output);
     }

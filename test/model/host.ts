@@ -183,6 +183,7 @@ export class ModelHost {
         return this.plane.byTag(output.tag)?.traffic.mark(output.direction);
       case "arm-trigger":
       case "save-context":
+      case "surveyed":
       case "event":
         return;
     }

@@ -2,6 +2,7 @@ import type { EndpointConfig, LocalLocator } from "../../../src/core/config.ts";
 import { Endpoint } from "../../../src/core/endpoint.ts";
 import type { AddressPair, ContextEvent, Mapping } from "../../../src/core/output.ts";
 import type { RefusedState } from "../../../src/core/restoration.ts";
+import type { SurveyedPair } from "../../../src/core/survey.ts";
 import {
   after,
   type Duration,
@@ -148,6 +149,7 @@ export class Host {
   /** Contexts as text, as a daemon keeps them for its next run. */
   readonly saved = new Map<ContextTag, string>();
   readonly events: ContextEvent[] = [];
+  readonly surveys: (readonly SurveyedPair[])[] = [];
   readonly delivered: { readonly at: Instant; readonly ulids: AddressPair }[] = [];
   readonly records = new Map<ContextTag, TrafficRecord>();
   readonly mappings = new Map<ContextTag, Mapping>();
@@ -328,6 +330,9 @@ export class Host {
         return;
       case "event":
         this.events.push(output.event);
+        return;
+      case "surveyed":
+        this.surveys.push(output.pairs);
         return;
     }
   }
