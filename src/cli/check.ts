@@ -1,6 +1,8 @@
+import { lookup } from "node:dns/promises";
 import type { Command } from "commander";
-import type { CheckReply, Finding } from "../daemon/api.ts";
-import { SCHEMA_VERSION } from "../daemon/api.ts";
+import { type CheckReply, type Finding, type PeerSurvey, SCHEMA_VERSION } from "../daemon/api.ts";
+import { peerFindings } from "../daemon/check/peer-findings.ts";
+import { parseAddress } from "../wire/address.ts";
 import { ControlClient } from "./client.ts";
 import {
   addCommonOptions,
@@ -11,12 +13,13 @@ import {
   printJson,
 } from "./command.ts";
 import { formatSpan } from "./format.ts";
+import { formatSurvey } from "./survey.ts";
 
 interface CheckOptions extends CommonOptions {
   readonly config?: string;
 }
 
-/** `check`: what keeps sessions from being protected here. */
+/** `check [PEER]`: what keeps sessions from being protected. */
 export function registerCheck(program: Command): void {
   const command = program
     .command("check")
@@ -24,20 +27,27 @@ export function registerCheck(program: Command): void {
     .description(
       "Looks at kernel, privileges, uplinks, addresses, source routing, MTU and firewall of this host, " +
         "and says what is wrong and what to do. Asks the daemon; without one it looks by itself, " +
-        "before one is started. Exit status 4 when there is a problem.",
+        "before one is started. With a peer it tries each pair of locators in both directions, which " +
+        "takes a daemon here and some seconds. Exit status 4 when there is a problem.",
     )
+    .argument("[peer]", "address or name of a peer")
     .option("--config <file>", "configuration to check by, where no daemon runs");
   addCommonOptions(command).action(run);
 }
 
-async function run(options: CheckOptions): Promise<void> {
-  const reply = await checkHost(options);
-  if (options.json) printJson(reply);
-  else print(formatCheck(reply));
-  if (reply.findings.some(isProblem)) process.exitCode = EXIT.problems;
+async function run(peer: string | undefined, options: CheckOptions): Promise<void> {
+  const check = await (peer === undefined ? checkHost(options) : checkPeer(peer, options));
+  if (options.json) printJson(check);
+  else print(formatCheck(check));
+  if (check.findings.some(isProblem)) process.exitCode = EXIT.problems;
 }
 
-async function checkHost({ socket, config }: CheckOptions): Promise<CheckReply> {
+/** What is printed as JSON. */
+interface Check extends CheckReply {
+  readonly survey?: PeerSurvey;
+}
+
+async function checkHost({ socket, config }: CheckOptions): Promise<Check> {
   try {
     return await new ControlClient(socket).check();
   } catch (error) {
@@ -46,6 +56,30 @@ async function checkHost({ socket, config }: CheckOptions): Promise<CheckReply> 
     const { checkWithoutDaemon } = await import("../daemon/check/check.ts");
     return { schemaVersion: SCHEMA_VERSION, ...(await checkWithoutDaemon(config)) };
   }
+}
+
+async function checkPeer(name: string, { socket }: CheckOptions): Promise<Check> {
+  const peer = await addressOf(name);
+  const client = new ControlClient(socket);
+  const { findings, ...host } = await client.check();
+  const { survey } = await client.survey({ peer });
+  return { ...host, findings: [...findings, ...peerFindings(peer, survey, findings)], survey };
+}
+
+async function addressOf(name: string): Promise<string> {
+  const literal = parseAddress(name);
+  if (literal !== undefined) return literal;
+  try {
+    const { address } = await lookup(name, { family: 6 });
+    return address;
+  } catch (error) {
+    throw unknownName(name, error as Error);
+  }
+}
+
+function unknownName(name: string, cause: Error): CommandError {
+  const text = `"${name}" is no IPv6 address, and no name of a host that has one`;
+  return new CommandError(text, EXIT.usage, { cause });
 }
 
 /** What is as the user chose is none. */
@@ -59,21 +93,27 @@ const TITLES: Readonly<Record<Finding["severity"], string>> = {
   info: "Note",
 };
 
-function formatCheck({ findings, recovery }: CheckReply): string {
+function formatCheck({ findings, recovery, survey }: Check): string {
   const problems = findings.filter(isProblem);
   const notes = findings.filter((finding) => !isProblem(finding));
-  const { detection, exploration, pairs } = recovery;
-  const worst =
-    `A path that dies in silence: noticed within ${formatSpan(detection)}, and the last of ` +
-    `${pairs} pairs of locators tried ${formatSpan(exploration)} later, at most.`;
-  return [...[...problems, ...notes].map(formatFinding), worst, formatCount(problems.length)].join(
-    "\n\n",
-  );
+  return [
+    ...[...problems, ...notes].map(formatFinding),
+    ...(survey === undefined ? [] : [formatSurvey(survey)]),
+    formatRecovery(recovery),
+    formatCount(problems.length),
+  ].join("\n\n");
 }
 
 function formatFinding({ id, severity, sentence, remedy }: Finding): string {
   const title = `${TITLES[severity]} (${id}): ${sentence}`;
   return remedy === null ? title : `${title}\n  ${remedy}`;
+}
+
+function formatRecovery({ detection, exploration, pairs }: CheckReply["recovery"]): string {
+  return (
+    `A path that dies in silence: noticed within ${formatSpan(detection)}, and the last of ` +
+    `${pairs} pairs of locators tried ${formatSpan(exploration)} later, at most.`
+  );
 }
 
 function formatCount(problems: number): string {

@@ -15,6 +15,8 @@ import type {
   SendTimeoutReply,
   SendTimeoutRequest,
   StatusReply,
+  SurveyReply,
+  SurveyRequest,
 } from "../daemon/api.ts";
 import { CommandError, EXIT } from "./command.ts";
 
@@ -67,6 +69,10 @@ export class ControlClient {
 
   fork(request: ForkRequest): Promise<ForksReply> {
     return this.#call<ForksReply>("POST", "/v1/forks", request);
+  }
+
+  survey(request: SurveyRequest): Promise<SurveyReply> {
+    return this.#call<SurveyReply>("POST", "/v1/survey", request);
   }
 
   setSendTimeout(request: SendTimeoutRequest): Promise<SendTimeoutReply> {

@@ -13,6 +13,7 @@ import {
   formatState,
   formatTable,
 } from "./format.ts";
+import { formatSurvey } from "./survey.ts";
 
 /** `contexts`, `context TAG`, `open`, `explore TAG`, `close TAG`. */
 export function registerContexts(program: Command): void {
@@ -156,7 +157,12 @@ function formatContext(context: ContextStatus, now: number): string {
       formatState(peerState(locator), locator),
     ]),
   );
-  return [fields, local, peer].join("\n\n");
+  return [fields, local, peer, ...formatSurveyed(context, now)].join("\n\n");
+}
+
+/** @param now ms since 1970 */
+function formatSurveyed({ survey }: ContextStatus, now: number): string[] {
+  return survey === null ? [] : [`Tried ${formatAge(survey.at, now)}:\n${formatSurvey(survey)}`];
 }
 
 function formatTraffic(packets: number, bytes: number, last: string | null, now: number): string {

@@ -14,6 +14,7 @@
  * - `POST /v1/contexts/TAG/pin` {@link PinRequest} -> {@link DoneReply}
  * - `POST /v1/contexts/TAG/unpin` {@link DoneReply}
  * - `POST /v1/forks` {@link ForkRequest} -> {@link ForksReply}
+ * - `POST /v1/survey` {@link SurveyRequest} -> {@link SurveyReply}, which takes some seconds
  * - `POST /v1/send-timeout` {@link SendTimeoutRequest} -> {@link SendTimeoutReply}
  *
  * Addresses are in the text of RFC 5952, tags 12 hexadecimal digits, times ISO 8601 in UTC
@@ -116,6 +117,53 @@ export interface Finding {
   readonly remedy: string | null;
 }
 
+/** Tries all locator pairs with a peer, in both directions; sessions stay where they are. */
+export interface SurveyRequest {
+  /** An address of the peer. */
+  readonly peer: string;
+  /** How often each pair is tried, 1 to 10; 3 unless it is given. */
+  readonly rounds?: number;
+  /** Try ICMPv6 echoes, too, small ones and as long as the path may carry. True unless given. */
+  readonly echoes?: boolean;
+}
+
+export interface SurveyReply extends Reply {
+  readonly survey: PeerSurvey;
+}
+
+export interface PeerSurvey {
+  readonly localUlid: string;
+  readonly peerUlid: string;
+  /** When it was over. */
+  readonly at: string;
+  /** The context, which the survey establishes where there is none; `null` when it could not. */
+  readonly context: string | null;
+  /** Without one only the pairs of this host's locators with the address that was asked for. */
+  readonly pairs: readonly SurveyedPairStatus[];
+}
+
+/** What came of one pair. */
+export interface SurveyedPairStatus extends LocatorPairStatus {
+  /** Protocol 140 gets to the peer, and back from it. `null`: not known. */
+  readonly there: boolean | null;
+  readonly back: boolean | null;
+  /** The peer has no Shim6: it says so by ICMPv6. */
+  readonly refused: boolean;
+  /** I1 messages that left, and seconds from each to its answer. */
+  readonly sent: number;
+  readonly roundTrips: readonly number[];
+  /** Probes that left, and those that the peer says it has received. */
+  readonly probesSent: number;
+  readonly probesReported: number;
+  /** `null` where none was tried: packets of a session that has moved take another path. */
+  readonly echo: {
+    readonly answered: boolean;
+    /** Octets of the longest packet that was tried, and whether it got there and back. */
+    readonly size: number | null;
+    readonly sizePasses: boolean;
+  } | null;
+}
+
 /** How long a session can stand still when its path dies in silence, in seconds. */
 export interface RecoveryTime {
   /** Until the failure is noticed, at most. */
@@ -175,6 +223,8 @@ export interface ContextStatus {
   readonly preferred: LocatorPairStatus | null;
   /** Whether it is pinned to the preferred pair, and how firmly. */
   readonly pin: Pin | null;
+  /** What the last survey found of its pairs; `null` when there was none. */
+  readonly survey: PeerSurvey | null;
   /** Pairs that it would rather use than the current one, the best first. */
   readonly betterPairs: readonly WatchedPairStatus[];
   readonly localTag: string;

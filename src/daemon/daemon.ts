@@ -13,11 +13,14 @@ import type {
   Fork,
   HostLocator,
   MessageEvent,
+  PeerSurvey,
   StatusReply,
   Warning,
 } from "./api.ts";
 import { type Check, checkAtWork } from "./check/check.ts";
+import type { EchoSystem } from "./check/echoes.ts";
 import type { HostFacts } from "./check/host-facts.ts";
+import { PeerSurveys, type SurveyWish } from "./check/peer-surveys.ts";
 import { type Clock, inSeconds, isoTime } from "./clock.ts";
 import { configWarnings, type DaemonConfig, sendTimeoutWarnings } from "./config/config.ts";
 import type { ContextFiles } from "./contexts/context-files.ts";
@@ -48,6 +51,8 @@ export interface DaemonParts {
   readonly system: HostSystem;
   /** Looks at the host for a check. */
   readonly readFacts: (uplinks: readonly Uplink[]) => Promise<HostFacts>;
+  /** Tries whether paths carry anything at all. */
+  readonly echoes: EchoSystem;
   readonly contextFiles: ContextFiles;
   /** Who may change something by the control socket. */
   readonly authority: Authority;
@@ -69,6 +74,7 @@ export class Daemon implements ControlService {
   readonly #server: ControlServer;
   readonly #keeper: ContextKeeper;
   readonly #suspendWatch: SuspendWatch;
+  readonly #surveys: PeerSurveys;
   readonly #startedAt: Instant;
   readonly #counters = { "send-failed": 0, "host-warning": 0 };
 
@@ -86,6 +92,10 @@ export class Daemon implements ControlService {
       failed: (error) => parts.failed(error),
     });
     this.#suspendWatch = new SuspendWatch(clock, parts.bootTime, () => this.#handleResume());
+    this.#surveys = new PeerSurveys({
+      ...{ endpoint, clock, echoes: parts.echoes },
+      run: (command) => this.#driver.run(command),
+    });
     this.#server = new ControlServer(this, parts.authority);
     if (parts.hooks !== undefined) this.events.subscribe(parts.hooks);
     this.#keeper = new ContextKeeper({
@@ -225,6 +235,10 @@ export class Daemon implements ControlService {
     return this.#driver.run(run) ?? failure(STOPPING);
   }
 
+  survey(wish: SurveyWish): Promise<Result<PeerSurvey, string>> {
+    return this.#surveys.survey(wish);
+  }
+
   unpin(tag: ContextTag): boolean {
     return this.#driver.run((endpoint, now) => endpoint.unpin(now, tag)) ?? false;
   }
@@ -246,7 +260,7 @@ export class Daemon implements ControlService {
 
   #contextStatus(view: ContextView): ContextStatus {
     const { clock, plane } = this.#parts;
-    return contextStatus(view, plane.traffic(view.tag), clock);
+    return contextStatus(view, plane.traffic(view.tag), clock, this.#surveys.found(view.tag));
   }
 
   #driverObserver(): DriverObserver {
@@ -259,6 +273,7 @@ export class Daemon implements ControlService {
       contextSet: (tag, ulids) => this.#host.hold(tag, ulids.local),
       contextCleared: (tag) => this.#host.letGo(tag),
       contextChanged: (tag) => this.#keeper.note(tag),
+      surveyed: (survey, pairs) => this.#surveys.handleSurveyed(survey, pairs),
       stepEnded: () => this.#keeper.save(),
       mappingInForce: () => this.#host.dropStranded(),
       failed: (error) => this.#parts.failed(error),
@@ -267,6 +282,7 @@ export class Daemon implements ControlService {
 
   #handleEvent(event: ContextEvent): void {
     const { clock, endpoint } = this.#parts;
+    this.#surveys.handleEvent(event);
     const forkedInstance = endpoint.context(event.tag)?.forkedInstance ?? 0;
     const shown = monitorEvent(event, forkedInstance, clock);
     this.events.publish(shown);

@@ -1,5 +1,6 @@
 import type { Endpoint } from "../core/endpoint.ts";
 import type { AddressPair, ContextEvent, Output } from "../core/output.ts";
+import type { SurveyedPair } from "../core/survey.ts";
 import type { Instant } from "../core/time.ts";
 import type { DataPlane, DataPlaneEvents } from "../dataplane/dataplane.ts";
 import type { Address } from "../wire/address.ts";
@@ -20,6 +21,7 @@ export interface DriverObserver {
   contextCleared(tag: ContextTag): void;
   /** `Endpoint.snapshot` gives something else for it now, or nothing. */
   contextChanged(tag: ContextTag): void;
+  surveyed(survey: number, pairs: readonly SurveyedPair[]): void;
   /** All that followed from one thing that happened has been carried out. */
   stepEnded(): void;
   /** Some context's payload has left the way that it went before. */
@@ -175,6 +177,8 @@ export class Driver {
         return this.#observer.event(output.event);
       case "save-context":
         return this.#observer.contextChanged(output.tag);
+      case "surveyed":
+        return this.#observer.surveyed(output.survey, output.pairs);
     }
   }
 

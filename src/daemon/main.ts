@@ -3,6 +3,7 @@ import { Endpoint } from "../core/endpoint.ts";
 import { bootTimeNow, monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
 import { readHostFacts } from "./check/host-facts.ts";
+import { LINUX_ECHOES } from "./check/linux-echoes.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
 import { ContextFiles } from "./contexts/context-files.ts";
@@ -168,6 +169,7 @@ function buildDaemon(
     }),
     plane,
     system: linuxHost(options.stateDir, clock),
+    echoes: LINUX_ECHOES,
     readFacts: (uplinks) => readHostFacts(config, uplinks),
     contextFiles: new ContextFiles(options.stateDir),
     log,

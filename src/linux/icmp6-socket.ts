@@ -36,14 +36,19 @@ export function openIcmp6Socket(
 ): Icmp6Socket {
   const purpose = "use a raw socket for ICMPv6 errors";
   const setUp = (fd: number): void => {
-    setSocketOption(fd, PROTOCOL_ICMPV6, ICMP6_FILTER, passOnly(ERROR_TYPES), purpose);
+    setIcmp6Filter(fd, passOnly(ERROR_TYPES), purpose);
     setSocketOption(fd, SOL_IPV6, IPV6_FREEBIND, 1, purpose);
   };
   return new RawSocket({ protocol: PROTOCOL_ICMPV6, purpose, setUp }, onMessage, onError);
 }
 
+/** @throws SystemError */
+export function setIcmp6Filter(fd: number, filter: Uint8Array, purpose: string): void {
+  setSocketOption(fd, PROTOCOL_ICMPV6, ICMP6_FILTER, filter, purpose);
+}
+
 /** A `struct icmp6_filter`: one bit for each type, 1 to block it (RFC 3542 section 3.2). */
-function passOnly(types: readonly number[]): Uint8Array {
+export function passOnly(types: readonly number[]): Uint8Array {
   const filter = new Uint8Array(ICMP6_FILTER_LENGTH).fill(0xff);
   const view = viewOf(filter);
   for (const type of types) {

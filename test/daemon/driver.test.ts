@@ -31,6 +31,7 @@ beforeEach(async () => {
     sendFailed: (_output, error) => observed.push(`send failed: ${error.message}`),
     contextSet: () => observed.push("context set"),
     contextCleared: () => observed.push("context cleared"),
+    surveyed: (survey) => observed.push(`survey ${survey} over`),
     contextChanged: () => observed.push("context changed"),
     stepEnded: () => undefined,
     mappingInForce: () => observed.push("mapping in force"),

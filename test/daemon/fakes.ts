@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from "node:crypto";
-import type { Mapping } from "../../src/core/output.ts";
+import type { AddressPair, Mapping } from "../../src/core/output.ts";
 import { type Instant, instant } from "../../src/core/time.ts";
 import { TrafficRecord, type TrafficSnapshot } from "../../src/core/traffic.ts";
+import type { EchoSystem } from "../../src/daemon/check/echoes.ts";
 import type { Clock } from "../../src/daemon/clock.ts";
 import { type RsaKey, readPrivateKey } from "../../src/daemon/crypto/rsa-key.ts";
 import type {
@@ -17,6 +18,7 @@ import type {
 import type { IdentitySystem } from "../../src/daemon/identity/address-sets.ts";
 import { IdentityFiles } from "../../src/daemon/identity/identity-files.ts";
 import type { DataPlane, DataPlaneEvents } from "../../src/dataplane/dataplane.ts";
+import type { Echo, EchoSocket } from "../../src/linux/echo-socket.ts";
 import {
   type AddressLabel,
   ANY_PREFIX,
@@ -432,6 +434,32 @@ export class FakeEntries implements OwnEntries {
   #note(change: string): void {
     if (this.refuse(change)) throw new Error(`refused: ${change}`);
     this.log.push(change);
+  }
+}
+
+/** Paths that answer every echo soon, but for what a test takes away. */
+export class FakeEchoes implements EchoSystem {
+  /** Whether a packet of this size (octets) gets there and back. */
+  passes: (pair: AddressPair, size: number) => boolean = () => true;
+  /** What the kernel knows of the path. */
+  mtuOf: (pair: AddressPair) => number = () => 1500;
+
+  open(onReply: (reply: Echo) => void): EchoSocket {
+    return {
+      send: (request) => {
+        const { local, peer, length } = request;
+        if (this.passes({ local, peer }, length + 40)) setImmediate(() => onReply(request));
+      },
+      close: () => undefined,
+    };
+  }
+
+  mtu(pair: AddressPair): number {
+    return this.mtuOf(pair);
+  }
+
+  identifier(): number {
+    return 7;
   }
 }
 

@@ -13,10 +13,12 @@ import { Daemon } from "../../src/daemon/daemon.ts";
 import type { HostNetwork } from "../../src/daemon/host/network.ts";
 import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
 import type { Uplink } from "../../src/daemon/host/uplinks.ts";
+import type { Address } from "../../src/wire/address.ts";
 import {
   address,
   addressOn,
   defaultRoute,
+  FakeEchoes,
   FakeEntries,
   FakeMonitor,
   FakePlane,
@@ -33,6 +35,9 @@ export interface TestDaemon {
   readonly own: FakeEntries;
   readonly clock: VirtualClock;
   readonly socket: string;
+  readonly echoes: FakeEchoes;
+  /** By which link packets from an address leave, if not by its own. */
+  readonly egress: Map<Address, number>;
   readonly failures: Error[];
   readonly logged: Record<string, unknown>[];
 }
@@ -79,6 +84,8 @@ export class Workshop {
     );
     const monitor = new FakeMonitor(network);
     const failures: Error[] = [];
+    const echoes = new FakeEchoes();
+    const egress = new Map<Address, number>();
     const logged: Record<string, unknown>[] = [];
     const daemon = new Daemon({
       config,
@@ -99,8 +106,8 @@ export class Workshop {
         ulidFile: new UlidFile(this.stateOf(name), boot),
         identity: identitySystem(this.stateOf(name), clock),
       },
-      readFacts: (uplinks) =>
-        Promise.resolve({ ...healthyFacts(uplinks), links: monitor.network.links }),
+      readFacts: (uplinks) => Promise.resolve(lookAt(uplinks, monitor.network, egress)),
+      echoes,
       contextFiles: new ContextFiles(this.stateOf(name), boot),
       log: pino(
         { level: "info", base: null },
@@ -109,7 +116,7 @@ export class Workshop {
       failed: (error) => failures.push(error),
     });
     const socket = join(this.directory, `${name}.sock`);
-    const made = { daemon, plane, monitor, own, clock, socket, failures, logged };
+    const made = { echoes, egress, daemon, plane, monitor, own, clock, socket, failures, logged };
     this.#daemons.push(made);
     return made;
   }
@@ -154,6 +161,15 @@ export function connect(from: TestDaemon, to: TestDaemon): void {
 
 function keyedHash(key: Uint8Array, data: Uint8Array): Uint8Array {
   return createHash("sha256").update(key).update(data).digest();
+}
+
+function lookAt(
+  uplinks: readonly Uplink[],
+  { links }: HostNetwork,
+  egress: ReadonlyMap<Address, number>,
+): HostFacts {
+  const facts = healthyFacts(uplinks);
+  return { ...facts, links, egress: new Map([...facts.egress, ...egress]) };
 }
 
 /** A host on which nothing is wrong. */

@@ -9,6 +9,7 @@ import type {
   ContextStatus,
   HostLocator,
   LocatorPairStatus,
+  PeerSurvey,
   StatusReply,
   UplinkStatus,
   WatchedPairStatus,
@@ -22,6 +23,7 @@ export function contextStatus(
   view: ContextView,
   traffic: TrafficSnapshot | undefined,
   clock: Clock,
+  survey: PeerSurvey | undefined,
 ): ContextStatus {
   const figures = traffic ?? view.traffic;
   const time = (at: Instant | undefined) => (at === undefined ? null : isoTime(clock, at));
@@ -34,6 +36,7 @@ export function contextStatus(
     peerLocator: view.locators.peer,
     preferred: view.preferred === undefined ? null : locatorPair(view.preferred),
     pin: view.pin ?? null,
+    survey: survey ?? null,
     betterPairs: view.betterPairs.map((watched) => watchedPair(watched, clock)),
     localTag: formatTag(view.tag),
     peerTag: view.peerTag === undefined ? null : formatTag(view.peerTag),

@@ -5,6 +5,7 @@ import { type Duration, seconds } from "../../core/time.ts";
 import type { Pin } from "../../core/view.ts";
 import { parseAddressPrefix } from "../../wire/prefix.ts";
 import { parseTag } from "../../wire/tag.ts";
+import type { SurveyWish } from "../check/peer-surveys.ts";
 import { integer, ipv6Address, problemOf, sendTimeoutSeconds, strict } from "../validation.ts";
 import type { ForkOrder } from "./forks.ts";
 import { RequestError } from "./http.ts";
@@ -82,6 +83,11 @@ const PIN = object({
   strict: v.optional(v.boolean("must be true or false"), false),
 });
 const OPEN = object({ localUlid: ipv6Address, peerUlid: ipv6Address });
+const SURVEY = object({
+  peer: ipv6Address,
+  rounds: v.optional(integer(1, 10), 3),
+  echoes: v.optional(v.boolean("must be true or false"), true),
+});
 const SEND_TIMEOUT = object({ sendTimeout: sendTimeoutSeconds });
 
 /** Each of these throws a {@link RequestError} that names every field that does not fit. */
@@ -113,6 +119,10 @@ export function readPin(body: unknown): { pair: AddressPair | undefined; pin: Pi
 export function readOpen(body: unknown): AddressPair {
   const { localUlid, peerUlid } = check(OPEN, body);
   return { local: localUlid, peer: peerUlid };
+}
+
+export function readSurvey(body: unknown): SurveyWish {
+  return check(SURVEY, body);
 }
 
 export function readSendTimeout(body: unknown): Duration {

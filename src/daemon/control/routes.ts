@@ -4,7 +4,14 @@ import { type ContextTag, parseTag } from "../../wire/tag.ts";
 import type { ContextReply, DoneReply, ForksReply, SendTimeoutReply } from "../api.ts";
 import { inSeconds } from "../clock.ts";
 import { RequestError, readJson, reply } from "./http.ts";
-import { readFork, readOpen, readPin, readPrefer, readSendTimeout } from "./requests.ts";
+import {
+  readFork,
+  readOpen,
+  readPin,
+  readPrefer,
+  readSendTimeout,
+  readSurvey,
+} from "./requests.ts";
 import type { ControlService } from "./service.ts";
 
 /** A reply without what every reply has in common. */
@@ -51,6 +58,8 @@ export class Routes {
         return { locators: service.locators() };
       case "POST check":
         return await service.check();
+      case "POST survey":
+        return { survey: allowed(await service.survey(readSurvey(await readJson(request)))) };
       case "POST contexts":
         return doneIf(
           service.open(readOpen(await readJson(request))),

@@ -3,8 +3,9 @@ import type { Duration } from "../../core/time.ts";
 import type { Pin } from "../../core/view.ts";
 import type { Result } from "../../wire/result.ts";
 import type { ContextTag } from "../../wire/tag.ts";
-import type { ContextStatus, Fork, HostLocator, StatusReply, Warning } from "../api.ts";
+import type { ContextStatus, Fork, HostLocator, PeerSurvey, StatusReply, Warning } from "../api.ts";
 import type { Check } from "../check/check.ts";
+import type { SurveyWish } from "../check/peer-surveys.ts";
 import type { EventHub } from "./events.ts";
 import type { ForkOrder } from "./forks.ts";
 
@@ -27,6 +28,8 @@ export interface ControlService {
   pin(tag: ContextTag, pair: AddressPair | undefined, pin: Pin): Result<true, string>;
   /** False when it is not pinned. */
   unpin(tag: ContextTag): boolean;
+  /** Takes some seconds. */
+  survey(wish: SurveyWish): Promise<Result<PeerSurvey, string>>;
   /** What deserves a word about it. */
   setSendTimeout(sendTimeout: Duration): Warning[];
   readonly events: EventHub;
