@@ -1,8 +1,7 @@
-import { lookup } from "node:dns/promises";
 import type { Command } from "commander";
 import { type CheckReply, type Finding, type PeerSurvey, SCHEMA_VERSION } from "../daemon/api.ts";
 import { peerFindings } from "../daemon/check/peer-findings.ts";
-import { parseAddress } from "../wire/address.ts";
+import { PEER_ARGUMENT, resolvePeer } from "./arguments.ts";
 import { ControlClient } from "./client.ts";
 import {
   addCommonOptions,
@@ -30,7 +29,7 @@ export function registerCheck(program: Command): void {
         "before one is started. With a peer it tries each pair of locators in both directions, which " +
         "takes a daemon here and some seconds. Exit status 4 when there is a problem.",
     )
-    .argument("[peer]", "address or name of a peer")
+    .argument("[peer]", PEER_ARGUMENT)
     .option("--config <file>", "configuration to check by, where no daemon runs");
   addCommonOptions(command).action(run);
 }
@@ -59,27 +58,11 @@ async function checkHost({ socket, config }: CheckOptions): Promise<Check> {
 }
 
 async function checkPeer(name: string, { socket }: CheckOptions): Promise<Check> {
-  const peer = await addressOf(name);
+  const peer = await resolvePeer(name);
   const client = new ControlClient(socket);
   const { findings, ...host } = await client.check();
   const { survey } = await client.survey({ peer });
   return { ...host, findings: [...findings, ...peerFindings(peer, survey, findings)], survey };
-}
-
-async function addressOf(name: string): Promise<string> {
-  const literal = parseAddress(name);
-  if (literal !== undefined) return literal;
-  try {
-    const { address } = await lookup(name, { family: 6 });
-    return address;
-  } catch (error) {
-    throw unknownName(name, error as Error);
-  }
-}
-
-function unknownName(name: string, cause: Error): CommandError {
-  const text = `"${name}" is no IPv6 address, and no name of a host that has one`;
-  return new CommandError(text, EXIT.usage, { cause });
 }
 
 /** What is as the user chose is none. */

@@ -8,6 +8,7 @@ import { registerForks } from "./forks.ts";
 import { registerLocators } from "./locators.ts";
 import { registerMonitor } from "./monitor.ts";
 import { registerPairs } from "./pairs.ts";
+import { registerPing } from "./ping.ts";
 import { registerSendTimeout } from "./send-timeout.ts";
 import { registerStatus } from "./status.ts";
 
@@ -37,6 +38,7 @@ export async function buildProgram(first?: string): Promise<Command> {
   registerSendTimeout(program);
   registerLocators(program);
   registerCheck(program);
+  registerPing(program);
   registerMonitor(program);
   registerDaemon(program);
   if (!program.commands.some((command) => command.name() === first)) await registerOthers(program);

@@ -223,7 +223,7 @@ export interface ContextStatus {
   readonly preferred: LocatorPairStatus | null;
   /** Whether it is pinned to the preferred pair, and how firmly. */
   readonly pin: Pin | null;
-  /** What the last survey found of its pairs; `null` when there was none. */
+  /** What the last survey with echoes found of its pairs; `null` when there was none. */
   readonly survey: PeerSurvey | null;
   /** Pairs that it would rather use than the current one, the best first. */
   readonly betterPairs: readonly WatchedPairStatus[];

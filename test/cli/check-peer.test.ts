@@ -2,8 +2,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { AddressPair } from "../../src/core/output.ts";
 import type { Finding, PeerSurvey } from "../../src/daemon/api.ts";
 import type { Address } from "../../src/wire/address.ts";
-import { A1, A2, B1, B2, networkOf, type TestDaemon, Workshop } from "../daemon/fixture.ts";
+import { A1, A2, B1, B2, networkOf, Workshop } from "../daemon/fixture.ts";
 import { l3shim, type Run } from "./capture.ts";
+import { disturb, run } from "./virtual.ts";
 
 let workshop: Workshop;
 
@@ -12,29 +13,6 @@ beforeEach(() => {
 });
 
 afterEach(() => workshop.close());
-
-/** Runs a command line while virtual time goes on. */
-async function run({ clock, socket }: TestDaemon, ...args: string[]): Promise<Run> {
-  let isOver = false;
-  const command = l3shim(...args, "--socket", socket).finally(() => {
-    isOver = true;
-  });
-  while (!isOver) {
-    clock.advance(5);
-    await new Promise(setImmediate);
-  }
-  return await command;
-}
-
-/** Takes what `loses` names from the control messages of both. */
-function disturb(hosts: readonly TestDaemon[], loses: (from: Address, to: Address) => boolean) {
-  for (const { plane } of hosts) {
-    const send = plane.sendControl.bind(plane);
-    plane.sendControl = (source, destination, bytes) => {
-      if (!loses(source, destination)) send(source, destination, bytes);
-    };
-  }
-}
 
 function idsOf({ stdout }: Run): string[] {
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };

@@ -74,7 +74,8 @@ export class PeerSurveys {
       echoes ? tryEchoes(this.#surroundings.echoes, this.#surroundings.clock, plain) : [],
     ]);
     const found = this.#report(ulids, context?.tag, surveyed, echoed);
-    if (context !== undefined) this.#found.set(context.tag, found);
+    // Without echoes nobody knows whether the path or the protocol is dropped there.
+    if (context !== undefined && echoes) this.#found.set(context.tag, found);
     return success(found);
   }
 
