@@ -67,6 +67,9 @@ function join2(a: TestDaemon, b: TestDaemon): void {
   connect(b, a);
 }
 
+/** ms after which a change is on disk, or the first of many are. */
+const UNTIL_KEPT = 20;
+
 /** The process is gone: nothing of it happens any more. */
 function kill({ clock }: TestDaemon): void {
   clock.timers.clear();
@@ -148,6 +151,7 @@ test("a context is kept in a file that only the daemon's user can read, until it
     state: { version: 2, locators: { local: A2 } },
   });
   expect(a.daemon.close(tagOf(context.localTag))).toBe(true);
+  a.clock.advance(UNTIL_KEPT);
   expect(contextFiles()).toEqual([]);
 });
 
@@ -212,6 +216,7 @@ test.each([
   const { a, b, context } = await switched();
   a.plane.events.trigger(a.clock.now(), { local: A2, peer: B2 });
   expect(a.daemon.contexts()).toHaveLength(2);
+  a.clock.advance(UNTIL_KEPT);
   kill(a);
   const file = join(workshop.stateOf("a"), "contexts", `${context.localTag}.json`);
   const kept = JSON.parse(readFileSync(file, "utf8")) as { state: object };
@@ -282,9 +287,11 @@ test("many contexts that change at once are written bit by bit, and all before a
     contextFiles().filter((name) => {
       return !readFileSync(join(directory, name), "utf8").includes('"outage":null');
     }).length;
+  a.clock.advance(2 * UNTIL_KEPT);
   expect([contextFiles().length, exploring()]).toEqual([150, 0]);
   a.plane.sendControl = () => undefined;
   a.monitor.change(networkOf(A2));
+  a.clock.advance(UNTIL_KEPT);
   expect(exploring()).toBe(32);
   await a.daemon.release();
   expect(exploring()).toBe(150);
@@ -299,6 +306,7 @@ test("a disk that refuses is told of once, and the shim goes on", async () => {
   a.plane.events.trigger(a.clock.now(), peer);
   a.plane.events.trigger(a.clock.now(), { local: A2, peer: B1 });
   expect(a.daemon.contexts()).toHaveLength(3);
+  a.clock.advance(UNTIL_KEPT);
   expect(
     warningsOf(a).filter((text) => String(text).includes("cannot keep contexts")),
   ).toHaveLength(1);

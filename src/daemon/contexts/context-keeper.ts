@@ -1,5 +1,5 @@
 import type { Endpoint } from "../../core/endpoint.ts";
-import type { Instant } from "../../core/time.ts";
+import { after, type Duration, type Instant, milliseconds } from "../../core/time.ts";
 import type { DataPlane } from "../../dataplane/dataplane.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import type { Clock } from "../clock.ts";
@@ -10,6 +10,13 @@ import type { ContextFiles, KeptContext } from "./context-files.ts";
  * an uplink fails, packets come first.
  */
 const BATCH = 32;
+/**
+ * ms that a change waits. What follows a switch comes first, such as TCP that is made to send
+ * again: of a daemon that is killed meanwhile the data plane has what counts.
+ */
+const DELAY = milliseconds(20);
+/** ms between two parts of much. */
+const PAUSE = milliseconds(1);
 
 export interface ContextKeeperParts {
   readonly files: ContextFiles;
@@ -64,16 +71,9 @@ export class ContextKeeper {
     if (this.#parts.plane.survives) this.#changed.add(tag);
   }
 
-  /** Writes what has changed; of much only a part, and the rest a little later. */
+  /** Writes what has changed in a moment; of much only a part, and the rest a little later. */
   save(): void {
-    if (this.#changed.size === 0) return;
-    this.#saveSome(BATCH);
-    if (this.#changed.size === 0 || this.#cancelTimer !== undefined) return;
-    const { clock } = this.#parts;
-    this.#cancelTimer = clock.schedule(clock.now(), () => {
-      this.#cancelTimer = undefined;
-      this.save();
-    });
+    if (this.#changed.size > 0 && this.#cancelTimer === undefined) this.#saveLater(DELAY);
   }
 
   /** For a successor. */
@@ -88,6 +88,15 @@ export class ContextKeeper {
     this.#changed.clear();
     if (this.#isAtWork) this.#try(() => this.#parts.files.removeAll());
     this.#isAtWork = false;
+  }
+
+  #saveLater(delay: Duration): void {
+    const { clock } = this.#parts;
+    this.#cancelTimer = clock.schedule(after(clock.now(), delay), () => {
+      this.#cancelTimer = undefined;
+      this.#saveSome(BATCH);
+      if (this.#changed.size > 0) this.#saveLater(PAUSE);
+    });
   }
 
   #saveSome(count: number): void {

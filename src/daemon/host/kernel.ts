@@ -45,7 +45,8 @@ export class KernelMonitor implements NetworkMonitor {
     const failed = (error: Error): void => observer.failed(error);
     this.#monitor = new RouteMonitor({
       changed: (changes) => {
-        if (changes.some(concernsUs)) observer.changed();
+        const rules = this.#monitor?.table.rules ?? [];
+        if (changes.some((change) => concernsUs(change, rules))) observer.changed();
       },
       failed,
     });
@@ -60,23 +61,33 @@ export class KernelMonitor implements NetworkMonitor {
   }
 }
 
-/** A router's table changes all the time: only its default routes and what is ours count. */
-function concernsUs(change: NetworkChange): boolean {
+/**
+ * A router's table changes all the time: only its default routes and what is ours count.
+ * @param rules those that stand after the change
+ */
+function concernsUs(change: NetworkChange, rules: readonly Rule[]): boolean {
   switch (change.kind) {
     case "route":
       return (
         isDefaultRoute(change.route) || isOwnRoute(change.route) || isLost(change.route, change)
       );
     case "rule":
-      return isOwnRule(change.rule) || isLost(change.rule, change);
+      return isOwnRule(change.rule) || (isLost(change.rule, change) && !rules.some(leadsToUlids));
     default:
       return true;
   }
 }
 
-/** The data plane's own entries come and go with every switch; whether one is missing, it knows. */
+/**
+ * The data plane's own entries come and go with every switch, and a rule in the place of the one
+ * that goes comes first; whether one is missing, the plane knows.
+ */
 function isLost({ table }: { readonly table: number }, { change }: NetworkChange): boolean {
   return change === "removed" && isUlidTable(table);
+}
+
+function leadsToUlids({ table }: Rule): boolean {
+  return isUlidTable(table);
 }
 
 function isOwnRoute(route: Route): boolean {

@@ -34,7 +34,7 @@ interface NewPath {
  * ms that a nudge is put off: what TCP then sends comes behind the message that has the peer
  * switch, and the peer's shim has had time to, so that the acknowledgement takes the new path.
  */
-const DELAY = 5;
+const DELAY = 2;
 /** ms from a nudge to the first look at what became of it; each further wait is twice the last. */
 const FIRST_LOOK = 1;
 /** The last look is half a second after the nudge: paths with a longer round trip wait for TCP. */

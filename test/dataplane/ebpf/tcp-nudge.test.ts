@@ -35,7 +35,7 @@ function setUp(state: TcpState | undefined) {
   });
   const nudgeNow = (path = MAPPED) => {
     nudge.nudge(ULIDS, path);
-    vi.advanceTimersByTime(5);
+    vi.advanceTimersByTime(2);
   };
   const tooBig = () => sent.filter(({ type }) => type === ICMP_PACKET_TOO_BIG);
   return { socket, sent, nudge, nudgeNow, tooBig };
