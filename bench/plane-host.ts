@@ -105,6 +105,7 @@ function events(): DataPlaneEvents {
     trigger: ignore,
     control: ignore,
     unknownTag: ignore,
+    trafficResumed: ignore,
     inboundPayload: ignore,
     mappingInForce: ignore,
     icmpError: ignore,

@@ -414,6 +414,25 @@ static __always_inline int is_ulp(struct __sk_buff *skb, __u32 l2, const struct 
 	return type >= ICMP_FIRST_INFORMATIONAL && !is_link_icmp(type);
 }
 
+/**
+ * User space reads no record of a context whose payload rests: the next packet, either way, tells
+ * it to. Without room for the event the packet after that one does.
+ */
+static __always_inline void tell_resumed(struct record *record, __u32 slot, __u64 now,
+					 const struct pair *ulids)
+{
+	struct event *event;
+
+	if (!record->awaited)
+		return;
+	event = begin_event(EVENT_TRAFFIC_RESUMED, now, ulids);
+	if (!event)
+		return;
+	event->slot = slot;
+	record->awaited = 0;
+	bpf_ringbuf_submit(event, 0);
+}
+
 /* Deferred establishment */
 
 static __always_inline int tell_pair(__u32 kind, __u64 now, const struct pair *ulids)
@@ -473,6 +492,7 @@ static __always_inline void note_payload(struct __sk_buff *skb, __u32 slot, __u3
 	if (!record)
 		return;
 	record_in(record, now, packets_of(skb), octets);
+	tell_resumed(record, slot, now, ulids);
 	if (!(record->flags & RECORD_WATCHED))
 		return;
 	event = begin_event(EVENT_INBOUND_PAYLOAD, now, ulids);
@@ -821,10 +841,21 @@ static __always_inline int to_ulid_device(struct __sk_buff *skb, const __u32 l2)
 	return bpf_redirect(own->ulid_device, 0);
 }
 
+static __always_inline void note_out(__u32 slot, const struct pair *ulids, __u32 packets,
+				     __u32 octets)
+{
+	struct record *record = record_of(slot);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!record)
+		return;
+	record_out(record, now, packets, octets);
+	tell_resumed(record, slot, now, ulids);
+}
+
 static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 {
 	struct pair_state *state;
-	struct record *record;
 	struct ipv6hdr header;
 	struct pair ulids;
 
@@ -843,10 +874,7 @@ static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 	/* Its socket has not looked for a route yet, or is bound to this link. */
 	if (state->mapped || state->forks)
 		return to_ulid_device(skb, l2);
-	record = record_of(state->slot);
-	if (record)
-		record_out(record, bpf_ktime_get_ns(), packets_of(skb),
-			   octets_of(skb, l2, &header));
+	note_out(state->slot, &ulids, packets_of(skb), octets_of(skb, l2, &header));
 	return PASS;
 }
 
@@ -1061,7 +1089,6 @@ int ulid_device(struct __sk_buff *skb)
 	const __u32 l2 = ETH_HLEN;
 	struct mapping *mapping = 0;
 	struct pair_state *state;
-	struct record *record;
 	struct ipv6hdr header;
 	struct pair ulids;
 	struct fork *fork;
@@ -1090,19 +1117,16 @@ int ulid_device(struct __sk_buff *skb)
 			mapping = &fork->mapping;
 		}
 	}
-	record = record_of(slot);
 	if (!mapping) {
 		/* The null mapping: a fork has led the pair's packets here. */
-		if (record)
-			record_out(record, bpf_ktime_get_ns(), 1, octets_of(skb, l2, &header));
+		note_out(slot, &ulids, 1, octets_of(skb, l2, &header));
 		count(PASSED_UNMAPPED);
 		skb->mark |= LOCATOR_MARK;
 		return leave(&state->plain);
 	}
 	if (skb->len - l2 + SHIM6_LENGTH > mapping->way.mtu)
 		return too_big(skb, l2, slot, &ulids);
-	if (record)
-		record_out(record, bpf_ktime_get_ns(), 1, octets_of(skb, l2, &header));
+	note_out(slot, &ulids, 1, octets_of(skb, l2, &header));
 	return rewrite(skb, l2, &header, mapping);
 }
 

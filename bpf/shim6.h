@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 
 /** A context without a record: forks have the pair, no context without a selector. */
 #define NO_SLOT 0xffffffff
@@ -120,7 +120,9 @@ struct record {
 	__u64 packets_out;
 	__u64 bytes_out;
 	__u32 flags;
-	__u32 reserved[7];
+	/** User space sets it to be told of the next packet, whichever way it goes. */
+	__u32 awaited;
+	__u32 reserved[6];
 	__u64 last_in;
 	__u64 first_unanswered_in;
 	__u64 packets_in;
@@ -153,6 +155,7 @@ enum event_kind {
 	EVENT_ICMP_ERROR = 4,
 	EVENT_OVERSIZE = 5,
 	EVENT_ACQUAINTED = 6,
+	EVENT_TRAFFIC_RESUMED = 7,
 };
 
 /** What user space hears of; octets of a packet may follow. */

@@ -22,6 +22,12 @@ export const KEEPALIVES_PER_TIMEOUT = 3;
 export const READINGS_PER_SPAN = 4;
 
 /**
+ * Not even that once its payload has rested for this long: then the data plane says when it goes on.
+ * A context that sends more often than this is cheaper to read than to be told of.
+ */
+export const QUIET_TIME: Duration = seconds(5);
+
+/**
  * The Send Timeout of a context is longer than what the peer is told by up to this share, so
  * that many contexts that fail together don't explore in step (RFC 5534 section 4.1).
  */

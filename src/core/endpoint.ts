@@ -28,7 +28,7 @@ import { type SavedContext, saveContext } from "./saved-context.ts";
 import { Shim } from "./shim.ts";
 import type { SurveyOrder } from "./survey.ts";
 import { Surveys } from "./surveys.ts";
-import { between, type Duration, type Instant } from "./time.ts";
+import { after, type Duration, type Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
 import type { ContextView, Pin } from "./view.ts";
 
@@ -127,10 +127,16 @@ export class Endpoint {
     reachability.handleTraffic(now, snapshot);
     this.#surveys.handleTraffic(now, context);
     if (context.switches > switches) this.#updates.handleSwitch(now, context);
-    if (between(reachability.lastUsed(), now) >= this.#shim.config.contextIdleTimeout) {
+    if (after(reachability.lastUsed(), this.#shim.config.contextIdleTimeout) <= now) {
       return this.#shim.forget(now, context, "idle");
     }
     this.#shim.contexts.reschedule(context);
+  }
+
+  /** Answer to the output "await-traffic": payload has come or gone, after a long quiet. */
+  handleTrafficResumed(_now: Instant, tag: ContextTag): void {
+    const context = this.#shim.contexts.byTag(tag);
+    if (context?.state === "ESTABLISHED") context.reachability?.handleTrafficResumed();
   }
 
   /** Payload of a watched context has come in. */

@@ -59,6 +59,11 @@ export type Output =
       readonly tag: ContextTag;
       readonly direction: TrafficDirection;
     }
+  /**
+   * Call `handleTrafficResumed` when the context's next payload passes, once; at once where more
+   * than `packets` have passed by now, both ways together.
+   */
+  | { readonly type: "await-traffic"; readonly tag: ContextTag; readonly packets: number }
   /** The ULID pair may cross the trigger anew: count it from zero. */
   | { readonly type: "arm-trigger"; readonly ulids: AddressPair }
   /**
@@ -174,7 +179,9 @@ export type DeadlineReason =
   /** Somebody wants to know which pairs work. */
   | "survey"
   /** No timer runs; payload may have started one by then. */
-  | "traffic-check";
+  | "traffic-check"
+  /** No payload passes: the context is forgotten then, unless it was of use meanwhile. */
+  | "idle";
 
 export interface Deadline {
   readonly at: Instant;

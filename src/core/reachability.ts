@@ -17,6 +17,7 @@ import {
 } from "./output.ts";
 import { PairChoice } from "./pair-choice.ts";
 import { PlaneOrders } from "./plane-orders.ts";
+import { Readings } from "./readings.ts";
 import { NOTHING, PROBE_STATES, REAP } from "./reap.ts";
 import { type ReapCheck, type ReapSpans, ReapTimers } from "./reap-timers.ts";
 import type { ReapPast } from "./saved-context.ts";
@@ -43,6 +44,7 @@ export class Reachability {
   readonly #failBack: FailBack;
   /** `undefined` where the Send Timeout alone tells of failures. */
   readonly #detector: Detector | undefined;
+  readonly #readings: Readings;
   readonly #occurrences: Occurrence[] = [];
   #state: ReapState = "Operational";
   #traffic: TrafficSnapshot | undefined;
@@ -67,8 +69,9 @@ export class Reachability {
     this.#orders = new PlaneOrders(shim, context, this.#choice);
     this.#failBack = new FailBack(shim, context, this.#choice);
     if (shim.config.detect === "adaptive") this.#detector = new Detector(shim, context);
+    this.#readings = new Readings(shim, context, this.#timers, this.#detector?.suspicion);
     this.#heardAt = now;
-    this.#requestTraffic();
+    this.#readings.request();
   }
 
   /** Payload begins to leave as the context says, and looks for the preferred pair. */
@@ -117,7 +120,7 @@ export class Reachability {
   /** Asks at once whether the preferred pair works, and goes to it when it does. */
   seekPreferred(): void {
     this.#failBack.seek();
-    this.#requestTraffic();
+    this.#readings.request();
   }
 
   /** Another pair is preferred, or the context is pinned to one, or not any more. */
@@ -172,7 +175,12 @@ export class Reachability {
 
   /** The instant of `deadline` has come. */
   handleTimeout(): void {
-    this.#requestTraffic();
+    this.#readings.request();
+  }
+
+  /** The answer to "await-traffic". */
+  handleTrafficResumed(): void {
+    this.#readings.request();
   }
 
   /** Ls(local), Ls(peer) or the state of a local locator has changed. */
@@ -206,7 +214,7 @@ export class Reachability {
     if (last !== undefined && between(last, now) < SUSPICION_INTERVAL) return;
     this.#suspectedAt = now;
     const testable = cause === "icmp-error" && this.#state === "Operational";
-    if (testable && this.#detector?.suspicion.doubt(now) === true) this.#requestTraffic();
+    if (testable && this.#detector?.suspicion.doubt(now) === true) this.#readings.request();
     else this.explore(cause);
   }
 
@@ -228,14 +236,7 @@ export class Reachability {
     const probeAt = this.#exploration.nextProbe;
     if (probeAt !== undefined && probeAt <= now) this.#process(now, { event: "retransmission" });
     if (this.#state === "Operational") this.#watchBetterPairs(now);
-    this.#check = this.#nextCheck(now, this.#traffic);
-  }
-
-  #nextCheck(now: Instant, traffic: TrafficSnapshot): ReapCheck | undefined {
-    const check = this.#timers.nextCheck(now, this.#state, traffic, this.#spans);
-    if (this.#state !== "Operational") return check;
-    const sooner = this.#detector?.suspicion.nextCheck(now, traffic, this.#spans.sendTimeout);
-    return sooner !== undefined && (check === undefined || sooner.at < check.at) ? sooner : check;
+    this.#check = this.#readings.next(now, this.#state, this.#traffic, this.#spans);
   }
 
   #runDetector(now: Instant): void {
@@ -269,11 +270,7 @@ export class Reachability {
 
   #enqueue(occurrence: Occurrence): void {
     this.#occurrences.push(occurrence);
-    this.#requestTraffic();
-  }
-
-  #requestTraffic(): void {
-    this.#shim.emit({ type: "read-traffic", tag: this.#context.tag });
+    this.#readings.request();
   }
 
   /** One step of the table in reap.ts. */
@@ -492,8 +489,6 @@ export class Reachability {
 
   /** When the context was last of use, as far as the last reading tells. */
   lastUsed(): Instant {
-    const { establishedAt, createdAt } = this.#context;
-    const { lastIn, lastOut } = this.#traffic ?? {};
-    return latest(establishedAt ?? createdAt, lastIn, lastOut);
+    return this.#readings.lastUsed(this.#traffic);
   }
 }

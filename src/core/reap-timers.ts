@@ -18,7 +18,7 @@ export type ReapTimeout = "send-timeout" | "keepalive" | "keepalive-timeout";
 /** When to read the traffic again, and whether a timer runs out then. */
 export interface ReapCheck {
   readonly at: Instant;
-  readonly reason: "send-timeout" | "keepalive" | "pair-test" | "traffic-check";
+  readonly reason: "send-timeout" | "keepalive" | "pair-test" | "traffic-check" | "idle";
 }
 
 /**
@@ -83,6 +83,11 @@ export class ReapTimers {
     if (state !== "Operational") return undefined;
     if (!isAfter(this.#keepaliveStarted, traffic.lastOut)) this.#keepaliveStarted = undefined;
     return earliest(this.#keepaliveStarted, traffic.firstUnansweredIn);
+  }
+
+  isRunning(state: ReapState, traffic: TrafficSnapshot): boolean {
+    const starts = [this.sendStart(state, traffic), this.keepaliveStart(state, traffic)];
+    return starts.some((start) => start !== undefined);
   }
 
   /** The timeout that is due now, if any; call again after acting on it. */

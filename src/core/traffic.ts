@@ -31,6 +31,7 @@ export class TrafficRecord {
   #packetsIn = 0;
   #bytesOut = 0;
   #bytesIn = 0;
+  #resumed: ((now: Instant) => void) | undefined;
 
   get snapshot(): TrafficSnapshot {
     return {
@@ -52,6 +53,7 @@ export class TrafficRecord {
     this.#firstUnansweredIn = undefined;
     this.#packetsOut += 1;
     this.#bytesOut += bytes;
+    this.#tellResumed(now);
   }
 
   /** A payload packet of `bytes` octets (IPv6 header included) has come in. */
@@ -61,11 +63,23 @@ export class TrafficRecord {
     this.#firstUnansweredOut = undefined;
     this.#packetsIn += 1;
     this.#bytesIn += bytes;
+    this.#tellResumed(now);
+  }
+
+  /** @param resumed called with the next packet, once it is counted, and not again */
+  await(resumed: (now: Instant) => void): void {
+    this.#resumed = resumed;
   }
 
   /** The core says that what went in `direction` so far needs no answer any more. */
   mark(direction: TrafficDirection): void {
     if (direction === "out") this.#firstUnansweredOut = undefined;
     else this.#firstUnansweredIn = undefined;
+  }
+
+  #tellResumed(now: Instant): void {
+    const resumed = this.#resumed;
+    this.#resumed = undefined;
+    resumed?.(now);
   }
 }

@@ -2,6 +2,7 @@ import type { Endpoint } from "../core/endpoint.ts";
 import type { AddressPair, ContextEvent, Output } from "../core/output.ts";
 import type { SurveyedPair } from "../core/survey.ts";
 import type { Instant } from "../core/time.ts";
+import type { TrafficSnapshot } from "../core/traffic.ts";
 import type { DataPlane, DataPlaneEvents } from "../dataplane/dataplane.ts";
 import type { Address } from "../wire/address.ts";
 import { type ContextTag, formatTag } from "../wire/tag.ts";
@@ -103,6 +104,7 @@ export class Driver {
         }),
       unknownTag: (now, source, destination, tag) =>
         this.#step(now, (at) => endpoint.handleUnknownTag(at, source, destination, tag)),
+      trafficResumed: (now, tag) => this.#step(now, (at) => endpoint.handleTrafficResumed(at, tag)),
       inboundPayload: (now, tag, tagged) =>
         this.#step(now, (at) => endpoint.handleInboundPayload(at, tag, tagged)),
       mappingInForce: () => {
@@ -169,6 +171,8 @@ export class Driver {
         return plane.withholdErrors(output.tag, output.on);
       case "read-traffic":
         return this.#readTraffic(output.tag);
+      case "await-traffic":
+        return this.#awaitTraffic(output.tag, output.packets);
       case "mark-traffic":
         return plane.markTraffic(output.tag, output.direction);
       case "arm-trigger":
@@ -184,9 +188,20 @@ export class Driver {
 
   /** The endpoint's question is answered before anything else happens. */
   #readTraffic(tag: ContextTag): void {
+    this.#endpoint.handleTraffic(this.#now, tag, this.#trafficOf(tag));
+  }
+
+  /** Packets pass while the endpoint thinks: one may have, since it read, that nobody told of. */
+  #awaitTraffic(tag: ContextTag, packets: number): void {
+    this.#plane.awaitTraffic(tag);
+    const { packetsOut, packetsIn } = this.#trafficOf(tag);
+    if (packetsOut + packetsIn !== packets) this.#endpoint.handleTrafficResumed(this.#now, tag);
+  }
+
+  #trafficOf(tag: ContextTag): TrafficSnapshot {
     const snapshot = this.#plane.traffic(tag);
     if (snapshot === undefined) throw new Error(`the data plane lost context ${formatTag(tag)}`);
-    this.#endpoint.handleTraffic(this.#now, tag, snapshot);
+    return snapshot;
   }
 
   /** A locator may vanish between the endpoint's decision and the system call. */

@@ -67,6 +67,9 @@ export interface DataPlane {
   /** Outbound payload leaves unchanged: the null mapping. */
   clearMapping(tag: ContextTag): void;
 
+  /** The context's next payload, either way, raises `trafficResumed`; those after it do not. */
+  awaitTraffic(tag: ContextTag): void;
+
   /** While on, every inbound payload of the context raises `inboundPayload` at once. */
   watch(tag: ContextTag, on: boolean): void;
 
@@ -100,6 +103,8 @@ export interface DataPlaneEvents {
   unknownTag(now: Instant, source: Address, destination: Address, tag: ContextTag): void;
   /** All outbound payload of the context now goes as its mapping was last set or cleared. */
   mappingInForce(tag: ContextTag): void;
+  /** The first payload of the context, come or gone, since `awaitTraffic`. */
+  trafficResumed(now: Instant, tag: ContextTag): void;
   /** Payload of a watched context; `tagged` when it carried the payload extension header. */
   inboundPayload(now: Instant, tag: ContextTag, tagged: boolean): void;
   /**

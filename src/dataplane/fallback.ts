@@ -74,6 +74,10 @@ export class FallbackDataPlane implements DataPlane {
     this.#plane.clearMapping(tag);
   }
 
+  awaitTraffic(tag: ContextTag): void {
+    this.#plane.awaitTraffic(tag);
+  }
+
   watch(tag: ContextTag, on: boolean): void {
     this.#plane.watch(tag, on);
   }

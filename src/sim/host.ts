@@ -269,6 +269,11 @@ export class Host {
         const { now } = this.#surroundings;
         return this.#endpoint.handleTraffic(now, output.tag, context.traffic.snapshot);
       }
+      case "await-traffic":
+        return context.traffic.await((now) => {
+          this.#endpoint.handleTrafficResumed(now, output.tag);
+          this.#drain();
+        });
       case "mark-traffic":
         return context.traffic.mark(output.direction);
     }
@@ -301,6 +306,7 @@ type ContextOutput = Extract<
       | "watch"
       | "withhold-errors"
       | "read-traffic"
+      | "await-traffic"
       | "mark-traffic";
   }
 >;

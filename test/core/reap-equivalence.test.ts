@@ -120,6 +120,8 @@ const sequences = fc
         fc.integer({ min: 1, max: 50 }),
         fc.integer({ min: 1, max: 3000 }),
         fc.integer({ min: 1, max: 20_000 }),
+        // Long enough for all timers to run out, so that the context is quiet.
+        { weight: 1, arbitrary: fc.integer({ min: 12_000, max: 60_000 }) },
       ),
       input: fc.oneof(
         { weight: 5, arbitrary: fc.constantFrom<Input>("payload-in", "payload-out") },

@@ -61,9 +61,10 @@ test("everything that the plane reports reaches the endpoint with its time", () 
   events.unknownTag(now(3), ULIDS.peer, ULIDS.local, TAG);
   events.inboundPayload(now(4), TAG, true);
   events.icmpError(now(5), ULIDS.peer, new Uint8Array(8));
-  const times = [1, 2, 3, 4, 5].map((span) => start + span);
+  events.trafficResumed(now(6), TAG);
+  const times = [1, 2, 3, 4, 5, 6].map((span) => start + span);
   expect(endpoint.inputs).toEqual(
-    ["trigger", "control", "unknown-tag", "payload", "icmp"].map(
+    ["trigger", "control", "unknown-tag", "payload", "icmp", "resumed"].map(
       (name, i) => `${name} ${times[i]}`,
     ),
   );
@@ -94,6 +95,7 @@ test("every output is carried out, in its order", () => {
       { type: "watch", tag: TAG, on: true },
       { type: "withhold-errors", tag: TAG, on: true },
       { type: "mark-traffic", tag: TAG, direction: "out" },
+      { type: "await-traffic", tag: TAG, packets: 0 },
       { type: "clear-mapping", tag: TAG },
       { type: "clear-context", tag: TAG },
       { type: "save-context", tag: TAG },
@@ -111,6 +113,7 @@ test("every output is carried out, in its order", () => {
     "watch true",
     "withholdErrors true",
     "markTraffic out",
+    "awaitTraffic",
     "clearMapping",
     "clearContext",
     "armTrigger",
@@ -143,6 +146,20 @@ test("read-traffic is answered before the outputs behind it", () => {
   expect(endpoint.inputs).toEqual([`trigger ${start}`, `traffic ${start}`]);
   expect(callsAtAnswer).toBe(0);
   expect(plane.calls).toEqual(["markTraffic in"]);
+});
+
+test("a packet that passes before the plane awaits one counts as the one awaited", () => {
+  plane.setContext(TAG);
+  endpoint.react = (input) => {
+    if (input.startsWith("trigger")) {
+      endpoint.outputs.push({ type: "await-traffic", tag: TAG, packets: 0 });
+    }
+  };
+  plane.events.trigger(clock.now(), ULIDS);
+  expect(endpoint.inputs).toEqual([`trigger ${start}`]);
+  plane.records.get(TAG)?.in(clock.now(), 100);
+  plane.events.trigger(clock.now(), ULIDS);
+  expect(endpoint.inputs.slice(1)).toEqual([`trigger ${start}`, `resumed ${start}`]);
 });
 
 test("what the plane reports during a step waits for its end", () => {

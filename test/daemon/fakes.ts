@@ -216,6 +216,10 @@ export class FakePlane implements DataPlane {
     this.calls.push("clearMapping");
   }
 
+  awaitTraffic(_tag?: ContextTag): void {
+    this.calls.push("awaitTraffic");
+  }
+
   watch(_tag: ContextTag, on: boolean): void {
     this.calls.push(`watch ${on}`);
   }

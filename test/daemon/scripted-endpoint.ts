@@ -17,6 +17,9 @@ export class ScriptedEndpoint {
   handleTraffic(now: number): void {
     this.#take(`traffic ${now}`);
   }
+  handleTrafficResumed(now: number): void {
+    this.#take(`resumed ${now}`);
+  }
   handleInboundPayload(now: number): void {
     this.#take(`payload ${now}`);
   }

@@ -83,6 +83,12 @@ export class Target {
       case "clear-context":
         this.records.delete(output.tag);
         return;
+      case "await-traffic":
+        return this.records
+          .get(output.tag)
+          ?.await((at) =>
+            this.give(at, (endpoint) => endpoint.handleTrafficResumed(at, output.tag)),
+          );
       case "mark-traffic":
         return this.records.get(output.tag)?.mark(output.direction);
       case "read-traffic": {

@@ -179,6 +179,12 @@ export class ModelHost {
         if (traffic) this.endpoint.handleTraffic(this.clock, output.tag, traffic);
         return;
       }
+      case "await-traffic":
+        return this.plane
+          .byTag(output.tag)
+          ?.traffic.await(() =>
+            this.command((endpoint, now) => endpoint.handleTrafficResumed(now, output.tag)),
+          );
       case "mark-traffic":
         return this.plane.byTag(output.tag)?.traffic.mark(output.direction);
       case "arm-trigger":

@@ -179,6 +179,18 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
         expect(atA.payloads).toHaveLength(2);
       });
 
+      test("payload that goes on is told once, where it was awaited, whichever way it goes", async () => {
+        setContexts();
+        await lab.a.ping(lab.b, 2);
+        expect([...atA.resumed, ...atB.resumed]).toEqual([]);
+        a.awaitTraffic(TAG_OF_A);
+        b.awaitTraffic(TAG_OF_B);
+        await lab.a.ping(lab.b, 3);
+        b.awaitTraffic(TAG_OF_B);
+        await lab.a.ping(lab.b, 2);
+        expect([...atA.resumed, ...atB.resumed]).toEqual([TAG_OF_A, TAG_OF_B, TAG_OF_B]);
+      });
+
       test("a context that was cleared has no traffic record", async () => {
         setContexts();
         a.clearContext(TAG_OF_A);
@@ -269,6 +281,8 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
       test("the traffic is counted as the ULP sees it, and watched payload is tagged", async () => {
         const before = a.traffic(TAG_OF_A);
         a.watch(TAG_OF_A, true);
+        a.awaitTraffic(TAG_OF_A);
+        b.awaitTraffic(TAG_OF_B);
         expect(await lab.a.ping(lab.b, 3)).toBe(3);
         const after = a.traffic(TAG_OF_A);
         expect((after?.packetsOut ?? 0) - (before?.packetsOut ?? 0)).toBe(3);
@@ -276,6 +290,7 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
         expect((after?.bytesIn ?? 0) - (before?.bytesIn ?? 0)).toBe(3 * PING_LENGTH);
         const payload = { tag: TAG_OF_A, tagged: true };
         expect(atA.payloads).toMatchObject([payload, payload, payload]);
+        expect([...atA.resumed, ...atB.resumed]).toEqual([TAG_OF_A, TAG_OF_B]);
       });
 
       test("payload whose tag no context has is dropped and reported", async () => {

@@ -56,6 +56,8 @@ export class EventReader {
         return events.unknownTag(time, addresses.local, addresses.peer, tag);
       case "inbound-payload":
         return this.#inboundPayload(event);
+      case "traffic-resumed":
+        return this.#trafficResumed(event);
       case "icmp-error":
         return this.#icmpError(event);
       case "oversize":
@@ -74,6 +76,11 @@ export class EventReader {
   #inboundPayload({ time, slot, tagged }: KernelEvent): void {
     const context = this.#options.contexts.bySlot(slot);
     if (context?.watched) this.#options.events.inboundPayload(time, context.tag, tagged);
+  }
+
+  #trafficResumed({ time, slot }: KernelEvent): void {
+    const context = this.#options.contexts.bySlot(slot);
+    if (context !== undefined) this.#options.events.trafficResumed(time, context.tag);
   }
 
   #icmpError({ time, slot, packet }: KernelEvent): void {

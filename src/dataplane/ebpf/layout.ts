@@ -18,7 +18,7 @@ import type { ContextTag } from "../../wire/tag.ts";
  */
 
 /** A daemon takes over only maps of its own version. */
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 
 /** A pair whose packets without a tag are no context's: only forks have it. */
 export const NO_SLOT = 0xffff_ffff;
@@ -241,6 +241,7 @@ const KINDS = [
   "icmp-error",
   "oversize",
   "acquainted",
+  "traffic-resumed",
 ] as const;
 
 /** `undefined` for a kind that this version does not know. */

@@ -179,6 +179,11 @@ export class EbpfDataPlane implements DataPlane {
     if (context?.active !== undefined) this.#map(context, undefined);
   }
 
+  awaitTraffic(tag: ContextTag): void {
+    const slot = this.#contexts.get(tag)?.slot;
+    if (slot !== undefined) this.#running?.hooks.kernel.records.await(slot);
+  }
+
   watch(tag: ContextTag, on: boolean): void {
     const context = this.#contexts.get(tag);
     if (context === undefined) return;

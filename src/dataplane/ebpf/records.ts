@@ -10,6 +10,7 @@ const FIRST_UNANSWERED_OUT = 8;
 const PACKETS_OUT = 16;
 const BYTES_OUT = 24;
 const FLAGS = 32;
+const AWAITED = 36;
 const LAST_IN = 64;
 const FIRST_UNANSWERED_IN = 72;
 const PACKETS_IN = 80;
@@ -25,11 +26,13 @@ const WITHHOLDING = 2;
 export class TrafficRecords {
   readonly #memory: Uint8Array;
   readonly #view: DataView;
+  readonly #words: Int32Array;
 
   /** @param memory the map `records`, mapped */
   constructor(memory: Uint8Array) {
     this.#memory = memory;
     this.#view = viewOf(memory);
+    this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.length / 4);
   }
 
   get capacity(): number {
@@ -58,6 +61,14 @@ export class TrafficRecords {
   mark(slot: number, direction: TrafficDirection): void {
     const field = direction === "out" ? FIRST_UNANSWERED_OUT : FIRST_UNANSWERED_IN;
     this.#view.setBigUint64(slot * RECORD_LENGTH + field, 0n, true);
+  }
+
+  /**
+   * The kernel's half tells of the next packet. What is read after this has every packet that it
+   * does not tell of: hence the atomic store, which nothing overtakes.
+   */
+  await(slot: number): void {
+    Atomics.store(this.#words, (slot * RECORD_LENGTH + AWAITED) / 4, 1);
   }
 
   setFlags(

@@ -141,6 +141,11 @@ export class NfqueueDataPlane implements DataPlane {
     if (context !== undefined) this.#unmap(context);
   }
 
+  awaitTraffic(tag: ContextTag): void {
+    const context = this.#contexts.get(tag);
+    context?.traffic.await((now) => this.#events?.trafficResumed(now, tag));
+  }
+
   watch(tag: ContextTag, on: boolean): void {
     const context = this.#contexts.get(tag);
     if (context !== undefined) context.watched = on;

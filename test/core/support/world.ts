@@ -157,6 +157,8 @@ export class Host {
   /** Contexts whose ICMPv6 errors the ULP doesn't get. */
   readonly withholding = new Set<ContextTag>();
   readonly armed: AddressPair[] = [];
+  /** Of any context's traffic. */
+  readings = 0;
   readonly #ulids = new Map<ContextTag, AddressPair>();
   readonly #defaults = new Set<ContextTag>();
   readonly #world: World;
@@ -320,9 +322,16 @@ export class Host {
         return;
       case "read-traffic": {
         const record = this.records.get(output.tag);
+        this.readings += 1;
         if (record) this.endpoint.handleTraffic(this.#world.now, output.tag, record.snapshot);
         return;
       }
+      case "await-traffic":
+        return this.records.get(output.tag)?.await(() => {
+          if (this.running) {
+            this.command((endpoint, now) => endpoint.handleTrafficResumed(now, output.tag));
+          }
+        });
       case "mark-traffic":
         return this.records.get(output.tag)?.mark(output.direction);
       case "arm-trigger":

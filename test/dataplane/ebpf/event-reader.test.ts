@@ -13,8 +13,8 @@ import { RecordedEvents } from "../../netns/support/recorded-events.ts";
 import { ipv6, upperLayer } from "../../wire/support/packets.ts";
 import { context, LOCATORS, mapped, PEER_TAG, ULIDS } from "./support/contexts.ts";
 
-const [TRIGGER, UNKNOWN_TAG, INBOUND_PAYLOAD, ICMP_ERROR, OVERSIZE, ACQUAINTED] = [
-  1, 2, 3, 4, 5, 6,
+const [TRIGGER, UNKNOWN_TAG, INBOUND_PAYLOAD, ICMP_ERROR, OVERSIZE, ACQUAINTED, RESUMED] = [
+  1, 2, 3, 4, 5, 6, 7,
 ];
 const SLOT = 4;
 const LOCAL = addressToBytes(ULIDS.local);
@@ -107,8 +107,14 @@ test("inbound payload is told of watched contexts only, and of none that has gon
   expect(events.payloads).toEqual([{ now: 5, tag: known.tag, tagged: true }]);
 });
 
+test("traffic that goes on is told by its context's tag, unless that has gone", () => {
+  handle({ kind: RESUMED });
+  handle({ kind: RESUMED, slot: SLOT + 1 });
+  expect(events.resumed).toEqual([known.tag]);
+});
+
 test("a kind that this version does not know is an error", () => {
-  expect(() => handle({ kind: 7 })).toThrow("another version");
+  expect(() => handle({ kind: 8 })).toThrow("another version");
 });
 
 describe("an ICMPv6 error", () => {

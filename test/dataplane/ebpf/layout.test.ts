@@ -162,7 +162,7 @@ describe("an event", () => {
     });
   });
 
-  test.each([0, 7, 0xffff_ffff])("of kind %i is unknown", (kind) => {
+  test.each([0, 8, 0xffff_ffff])("of kind %i is unknown", (kind) => {
     expect(decodeEvent(record(kind, new Uint8Array(0)))).toBeUndefined();
   });
 });

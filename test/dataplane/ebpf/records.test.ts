@@ -62,6 +62,19 @@ test("flags are the kernel's bits, and touch no other record", () => {
   expect(memory[LENGTH + 32]).toBe(1);
 });
 
+test("what is awaited is a word of its own, and the flags may change beside it", () => {
+  records.setFlags(1, { watched: true, withholding: false });
+  records.await(1);
+  const words = (slot: number) => [...new Int32Array(memory.buffer, slot * LENGTH + 32, 2)];
+  expect([words(0), words(1), words(2)]).toEqual([
+    [0, 0],
+    [1, 1],
+    [0, 0],
+  ]);
+  records.setFlags(1, { watched: false, withholding: false });
+  expect(words(1)).toEqual([0, 1]);
+});
+
 test("a reset leaves nothing of the context before, and the neighbours alone", () => {
   memory.fill(0xff);
   records.reset(1);

@@ -6,6 +6,7 @@ import { TriggerTable } from "../../../src/dataplane/nfqueue/trigger-table.ts";
 import {
   address,
   EventLog,
+  HOOK_LOCAL_IN,
   HOOK_LOCAL_OUT,
   HOOK_PREROUTING,
   packetOf,
@@ -13,7 +14,6 @@ import {
   ULIDS,
 } from "./support/fakes.ts";
 
-const HOOK_LOCAL_IN = 1;
 const TCP = 6;
 const ICMPV6 = 58;
 const SHIM6 = 140;

@@ -6,6 +6,7 @@ import { contextTag } from "../../../src/wire/tag.ts";
 import {
   EventLog,
   FakeHost,
+  HOOK_LOCAL_IN,
   HOOK_LOCAL_OUT,
   HOOK_PREROUTING,
   LOCATORS,
@@ -294,6 +295,23 @@ describe("the nfqueue plane", () => {
       plane.markTraffic(TAG, "out");
       expect(plane.traffic(TAG)?.firstUnansweredOut).toBeUndefined();
     });
+
+    test.each(["leaves", "comes in"])(
+      "of payload that is awaited, what first %s is told",
+      (way) => {
+        const [from, to] = way === "leaves" ? [ULIDS.local, ULIDS.peer] : [ULIDS.peer, ULIDS.local];
+        const hook = way === "leaves" ? HOOK_LOCAL_OUT : HOOK_LOCAL_IN;
+        const payload = packetOf(from, to, UDP, 100);
+        const see = () => host.handlers.observe?.([{ hook, payload }]);
+        plane.setContext(TAG, ULIDS);
+        see();
+        expect(log.events).toEqual([]);
+        plane.awaitTraffic(TAG);
+        see();
+        see();
+        expect(log.events).toEqual([["trafficResumed", TAG]]);
+      },
+    );
 
     test("a rule that cannot be changed ends the plane", async () => {
       host.fail = (what) => {

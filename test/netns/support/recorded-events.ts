@@ -9,6 +9,7 @@ export class RecordedEvents implements DataPlaneEvents {
   readonly triggers: AddressPair[] = [];
   readonly controls: { source: Address; destination: Address; bytes: Uint8Array }[] = [];
   readonly unknownTags: { source: Address; destination: Address; tag: ContextTag }[] = [];
+  readonly resumed: ContextTag[] = [];
   readonly payloads: { now: Instant; tag: ContextTag; tagged: boolean }[] = [];
   readonly icmpErrors: { source: Address; bytes: Uint8Array }[] = [];
   readonly inForce: ContextTag[] = [];
@@ -24,6 +25,10 @@ export class RecordedEvents implements DataPlaneEvents {
 
   unknownTag(_now: Instant, source: Address, destination: Address, tag: ContextTag): void {
     this.unknownTags.push({ source, destination, tag });
+  }
+
+  trafficResumed(_now: Instant, tag: ContextTag): void {
+    this.resumed.push(tag);
   }
 
   inboundPayload(now: Instant, tag: ContextTag, tagged: boolean): void {

@@ -10,6 +10,7 @@ import { type ContextTag, contextTag } from "../../../../src/wire/tag.ts";
 import { ipv6, upperLayer } from "../../../wire/support/packets.ts";
 
 export const HOOK_PREROUTING = 0;
+export const HOOK_LOCAL_IN = 1;
 export const HOOK_LOCAL_OUT = 3;
 
 export function address(text: string): Address {
@@ -95,6 +96,10 @@ export class EventLog implements DataPlaneEvents {
 
   unknownTag(_now: number, ...rest: unknown[]): void {
     this.events.push(["unknownTag", ...rest]);
+  }
+
+  trafficResumed(_now: number, ...rest: unknown[]): void {
+    this.events.push(["trafficResumed", ...rest]);
   }
 
   inboundPayload(_now: number, ...rest: unknown[]): void {
