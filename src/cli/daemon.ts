@@ -18,6 +18,7 @@ export function registerDaemon(program: Command): void {
       "run as this user (default: l3shim if there is one and root starts it)",
     )
     .option("--read-any-file", "keep CAP_DAC_READ_SEARCH: l3shim is in a private directory", false)
+    .option("--record <file>", "write down what the protocol engine is given, for l3shim replay")
     .option("--flush", "take everything of l3shim away from this host, and end", false)
     .option("--check-config", "read the configuration, say what is wrong with it, and end", false)
     .option("--json", "log as JSON even on a terminal", false)
@@ -31,6 +32,7 @@ export function registerDaemon(program: Command): void {
         stateDir: options.stateDir,
         user: options.user,
         readAnyFile: options.readAnyFile,
+        record: options.record,
         jsonLog: options.json,
         version: program.version() ?? "",
       });
@@ -43,6 +45,7 @@ interface DaemonCommandOptions {
   readonly stateDir: string;
   readonly user?: string;
   readonly readAnyFile: boolean;
+  readonly record?: string;
   readonly flush: boolean;
   readonly checkConfig: boolean;
   readonly json: boolean;

@@ -22,6 +22,16 @@ export function formatAge(time: string | null, now: number): string {
   return `${formatSpan(Math.max(0, now - Date.parse(time)) / 1000)} ago`;
 }
 
+/** "12:00:01.123", in local time. */
+export function formatClock(at: Date): string {
+  const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map((n) => pad(n, 2)).join(":");
+  return `${clock}.${pad(at.getMilliseconds(), 3)}`;
+}
+
+function pad(value: number, digits: number): string {
+  return String(value).padStart(digits, "0");
+}
+
 /** 1234567 octets as "1.2 MB"; powers of 1000. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];

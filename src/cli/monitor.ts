@@ -9,7 +9,7 @@ import {
   print,
   printJson,
 } from "./command.ts";
-import { formatPair } from "./format.ts";
+import { formatClock, formatPair } from "./format.ts";
 
 interface MonitorOptions extends CommonOptions {
   readonly messages: boolean;
@@ -31,15 +31,9 @@ export function registerMonitor(program: Command): void {
 
 /** "12:00:01.123  0000000000ab  switched  …", in local time. */
 function formatEvent(event: MonitorEvent): string {
-  const at = new Date(event.time);
-  const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map((n) => pad(n, 2)).join(":");
   const context = event.context ?? "-".padEnd(12);
   const details = formatDetails(event);
-  return `${clock}.${pad(at.getMilliseconds(), 3)}  ${context}  ${event.event}  ${details}`.trimEnd();
-}
-
-function pad(value: number, digits: number): string {
-  return String(value).padStart(digits, "0");
+  return `${formatClock(new Date(event.time))}  ${context}  ${event.event}  ${details}`.trimEnd();
 }
 
 function formatDetails(event: MonitorEvent): string {

@@ -51,6 +51,7 @@ async function registerOthers(program: Command): Promise<void> {
   (await import("./hba.ts")).registerHba(program);
   (await import("./cga.ts")).registerCga(program);
   (await import("./lab.ts")).registerLab(program);
+  (await import("./replay.ts")).registerReplay(program);
   (await import("./sim.ts")).registerSim(program);
   (await import("./completion/command.ts")).registerCompletion(program);
 }

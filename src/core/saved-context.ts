@@ -1,12 +1,10 @@
 import { encodeParameters } from "../identity/parameters.ts";
-import { parseAddress } from "../wire/address.ts";
 import { encodeControl } from "../wire/control.ts";
-import { fromHex, toHex } from "../wire/hex.ts";
+import { toHex } from "../wire/hex.ts";
 import { failure, type Result, success } from "../wire/result.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { LocalLocator } from "./config.ts";
 import type { Context } from "./context.ts";
-import type { FlowSelector } from "./flow-selector.ts";
 import { type PendingUpdate, updateRequest } from "./locator-updates.ts";
 import {
   finite,
@@ -14,33 +12,30 @@ import {
   list,
   nullable,
   PlainDataError,
-  parsed,
-  partial,
   type Reader,
   ranged,
   record,
   whole,
 } from "./plain-data.ts";
-import type { Duration, Instant } from "./time.ts";
-import type { Pin } from "./view.ts";
+import {
+  ADDRESS,
+  COUNT,
+  INSTANT,
+  OCTET,
+  OCTETS,
+  PAIR,
+  PIN,
+  SELECTOR,
+  TAG,
+  UINT32,
+} from "./plain-values.ts";
+import type { Duration } from "./time.ts";
 
 /** Of the form below: a change that older or newer releases would misread gets another number. */
 const VERSION = 2;
 
-const PINS = ["until-failure", "strict"] as const satisfies readonly Pin[];
-const OCTET = whole(0xff);
-const PORT = whole(0xffff);
-const UINT32 = whole(0xffff_ffff);
-const COUNT = whole(Number.MAX_SAFE_INTEGER);
-const TAG = whole(2 ** 47 - 1) as Reader<ContextTag>;
-const INSTANT = finite as Reader<Instant>;
 /** What an option can say: 1 to 65,535 s. */
 const TIMEOUT = ranged(1000, 65_535_000) as Reader<Duration>;
-const ADDRESS = parsed(parseAddress, "an IPv6 address");
-const PAIR = record({ local: ADDRESS, peer: ADDRESS });
-/** Octets as hexadecimal digits, and kept so. */
-const OCTETS = parsed((text) => fromHex(text) && text, "octets in hexadecimal");
-const PORTS = record({ first: PORT, last: PORT });
 
 const OWN_LOCATORS = list(
   record({
@@ -61,15 +56,6 @@ const PEER_LOCATORS = list(
     broken: flag,
   }),
 );
-const SELECTOR: Reader<FlowSelector> = partial({
-  protocol: OCTET,
-  localPorts: PORTS,
-  peerPorts: PORTS,
-  dscp: whole(63),
-  mark: record({ value: UINT32, mask: UINT32 }),
-});
-
-const PIN = parsed((text): Pin | undefined => PINS.find((pin) => pin === text), "a kind of pin");
 
 /** What REAP needs to know of the time before a restart. */
 const REAP_PAST = record({

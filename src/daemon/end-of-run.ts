@@ -3,6 +3,7 @@ import { SystemError } from "../linux/system-error.ts";
 import { ControlSocketError } from "./control/socket.ts";
 import { StateDirectoryError } from "./host/ulid-file.ts";
 import type { Logger } from "./log.ts";
+import { TraceFileError } from "./trace-file.ts";
 
 /** A terminal that goes away is a wish to stop, too: nothing must be left behind. */
 const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -59,7 +60,7 @@ export class EndOfRun {
 }
 
 /** Their messages say all that a user needs. */
-const PLAIN_FAILURES = [ControlSocketError, StateDirectoryError, SystemError];
+const PLAIN_FAILURES = [ControlSocketError, StateDirectoryError, SystemError, TraceFileError];
 
 /** What the user can mend is told as such; anything else with the stack that we need. */
 export function describeFailure(reason: unknown): string {

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
+import type { EndpointConfig } from "../core/config.ts";
 import { Endpoint } from "../core/endpoint.ts";
 import { bootTimeNow, monotonicNow } from "../linux/clock.ts";
 import { SystemError } from "../linux/system-error.ts";
+import { recordEndpoint } from "../sim/replay/recorder.ts";
 import { readHostFacts } from "./check/host-facts.ts";
 import { LINUX_ECHOES } from "./check/linux-echoes.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -34,8 +36,11 @@ import {
   managerSettings,
   Supervision,
 } from "./supervision.ts";
+import { TraceFile } from "./trace-file.ts";
 
 export interface DaemonOptions extends ConfinementOptions {
+  /** A file for the trace, whatever the configuration says. */
+  readonly record: string | undefined;
   readonly jsonLog: boolean;
   readonly version: string;
 }
@@ -53,16 +58,22 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const log = createLog(config.logLevel, options.jsonLog);
   const end = new EndOfRun(log);
   const settings = managerSettings(process.env, process.pid);
+  let trace: TraceFile | undefined;
   try {
     const clock = systemClock(monotonicNow);
-    const daemon = buildDaemon(config, options, { log, clock, end });
+    trace = openTrace(config, options, log);
+    const daemon = buildDaemon(config, options, { log, clock, end, trace });
     const supervision = settings && superviseDaemon(daemon, { settings, clock, log });
     await runUntil(end, daemon, options.socket, supervision);
     // The service manager waits for this very process: so that is the successor, too.
-    if (end.handsOver && supervision !== undefined) executeAnew();
+    if (end.handsOver && supervision !== undefined) {
+      await trace?.close();
+      executeAnew();
+    }
   } catch (error) {
     end.fail(error);
   }
+  await trace?.close();
   log.info("stopped");
   return end.status;
 }
@@ -149,11 +160,42 @@ function superviseDaemon(
   });
 }
 
+interface DaemonSurroundings {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly end: EndOfRun;
+  readonly trace: TraceFile | undefined;
+}
+
+/** @throws TraceFileError */
+function openTrace(
+  { record }: DaemonConfig,
+  { record: named }: DaemonOptions,
+  log: Logger,
+): TraceFile | undefined {
+  const file = named ?? record.file;
+  if (file === undefined) return undefined;
+  const trace = new TraceFile(file, record.maxSize, (text) => log.warn(text));
+  log.info({ file }, "recording");
+  return trace;
+}
+
+function makeEndpoint(
+  config: EndpointConfig,
+  { version }: DaemonOptions,
+  { clock, trace }: DaemonSurroundings,
+): Endpoint {
+  if (trace === undefined) return new Endpoint(config);
+  const about = { l3shim: version, wall: clock.wall(), at: clock.now() };
+  return recordEndpoint(config, about, trace.write);
+}
+
 function buildDaemon(
   config: DaemonConfig,
   options: DaemonOptions,
-  { log, clock, end }: { log: Logger; clock: Clock; end: EndOfRun },
+  surroundings: DaemonSurroundings,
 ): Daemon {
+  const { log, clock, end } = surroundings;
   const plane = createDataPlane(config, log);
   return new Daemon({
     config,
@@ -161,12 +203,11 @@ function buildDaemon(
     authority: new Authority(),
     clock,
     bootTime: bootTimeNow,
-    endpoint: new Endpoint({
-      ...config,
-      random: randomBytes,
-      keyedHash,
-      identity: IDENTITY_PRIMITIVES,
-    }),
+    endpoint: makeEndpoint(
+      { ...config, random: randomBytes, keyedHash, identity: IDENTITY_PRIMITIVES },
+      options,
+      surroundings,
+    ),
     plane,
     system: linuxHost(options.stateDir, clock),
     echoes: LINUX_ECHOES,

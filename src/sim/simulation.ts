@@ -27,6 +27,8 @@ export interface SimOptions {
   readonly trace?: boolean;
   /** Tests plant broken endpoints. */
   readonly makeEndpoint?: EndpointMaker;
+  /** Is told what happens to contexts. @param host its name */
+  readonly observe?: (host: string, event: ContextEvent) => void;
 }
 
 export interface Violation {
@@ -76,9 +78,11 @@ class Simulation implements Surroundings {
   readonly #figures = noFigures();
   /** The flows of each ULID pair, by `pairKey` of either end's view. */
   readonly #flowsByUlids = new Map<string, Flow[]>();
+  readonly #observe: SimOptions["observe"];
   #timeoutsAtOnce = 0;
 
-  constructor(scenario: Scenario, { seed, trace = false, makeEndpoint }: SimOptions) {
+  constructor(scenario: Scenario, { seed, trace = false, makeEndpoint, observe }: SimOptions) {
+    this.#observe = observe;
     this.#scenario = scenario;
     this.#seed = seed;
     this.#trace = trace ? [] : undefined;
@@ -142,6 +146,7 @@ class Simulation implements Surroundings {
     if (event.event === "switched") figures.switches += 1;
     if (event.event === "recovered") figures.recoveries += 1;
     if (this.#trace) this.#note(`${host.name} ${describeEvent(event)}`);
+    this.#observe?.(host.name, event);
   }
 
   /** The peer has kept its context, and has just asked for this one (RFC 5533 section 7.17). */

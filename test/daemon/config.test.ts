@@ -40,6 +40,7 @@ test("an empty file gives safe defaults", () => {
     deliverAllIcmp: false,
     controlReaders: "group",
     hookDirectory: "/etc/l3shim/hooks.d",
+    record: { file: undefined, maxSize: 268_435_456 },
     logLevel: "info",
   });
 });
@@ -64,6 +65,8 @@ test("every key reaches the configuration", () => {
      locators.temporary = true
      control.readers = "everyone"
      hooks.directory = "/srv/hooks"
+     record.file = "/srv/trace"
+     record.max-size = 1
      log.level = "debug"
      identity = { addresses = false, sec = 2, key-bits = 3072, prefixes = ["2001:DB8:3:0::/64"] }
      [[uplink]]
@@ -122,6 +125,7 @@ test("every key reaches the configuration", () => {
     deliverAllIcmp: true,
     controlReaders: "everyone",
     hookDirectory: "/srv/hooks",
+    record: { file: "/srv/trace", maxSize: 1_048_576 },
     logLevel: "debug",
   });
 });
@@ -216,10 +220,14 @@ test("the shipped file lists every key with its default", () => {
   const uncommented = shipped.replace(/^#(?=[[a-z-])/gm, "");
   const listed = parseConfig(uncommented, FILE);
   const defaults = parseConfig("", FILE);
-  // These two have no default: the file shows examples.
-  expect({ ...listed, trigger: { ...listed.trigger, age: undefined }, uplinks: [] }).toEqual(
-    defaults,
-  );
+  // These have no default: the file shows examples.
+  const { trigger, record } = listed;
+  const examples = {
+    trigger: { ...trigger, age: undefined },
+    record: { ...record, file: undefined },
+    uplinks: [],
+  };
+  expect({ ...listed, ...examples }).toEqual(defaults);
   for (const key of keysOf(CONFIG_SCHEMA)) {
     expect(uncommented).toMatch(new RegExp(`^(${key} =|\\[+${key}\\])`, "m"));
   }

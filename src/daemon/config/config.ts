@@ -14,6 +14,8 @@ import { type Problem, problemOf } from "../validation.ts";
 import { KeyPositions } from "./positions.ts";
 import { CONFIG_SCHEMA, type ConfigFile } from "./schema.ts";
 
+const MEBIBYTE = 1024 * 1024;
+
 const DEFAULT_CONFIG_FILE = "/etc/l3shim/config.toml";
 
 /** The daemon's configuration, checked and with every default filled in. */
@@ -42,7 +44,16 @@ export interface DaemonConfig {
   readonly controlReaders: Readers;
   /** Of programs that are told of events. */
   readonly hookDirectory: string;
+  readonly record: RecordConfig;
   readonly logLevel: "error" | "warn" | "info" | "debug" | "trace";
+}
+
+/** What the protocol engine is given, written down for `l3shim replay`. */
+export interface RecordConfig {
+  /** `undefined`: nothing is. */
+  readonly file: string | undefined;
+  /** Octets. */
+  readonly maxSize: number;
 }
 
 export interface EbpfConfig {
@@ -223,6 +234,7 @@ function fromFile(file: ConfigFile): DaemonConfig {
     deliverAllIcmp: file["icmp-errors"] === "all",
     controlReaders: file.control.readers,
     hookDirectory: file.hooks.directory,
+    record: { file: file.record.file, maxSize: file.record["max-size"] * MEBIBYTE },
     logLevel: file.log.level,
   };
 }

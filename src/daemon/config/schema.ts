@@ -108,6 +108,13 @@ export const CONFIG_SCHEMA = table({
   ),
   uplink: v.optional(v.array(uplink, "must be written as [[uplink]]"), []),
   hooks: v.optional(table({ directory: v.optional(absolutePath, "/etc/l3shim/hooks.d") }), {}),
+  record: v.optional(
+    table({
+      file: v.optional(absolutePath),
+      "max-size": v.optional(integer(1, 1_048_576, "(MiB)"), 256),
+    }),
+    {},
+  ),
   log: v.optional(
     table({
       level: v.optional(choice(["error", "warn", "info", "debug", "trace"]), "info"),
