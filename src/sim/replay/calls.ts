@@ -96,6 +96,7 @@ export function callReaders(prover: Reader<Prover>): {
     handleControl: [ADDRESS, ADDRESS, BYTES],
     handleTrigger: [PAIR],
     handleTraffic: [TAG, SNAPSHOT],
+    handleTrafficResumed: [TAG],
     handleInboundPayload: [TAG, flag],
     handleUnknownTag: [ADDRESS, ADDRESS, TAG],
     handleIcmpError: [ADDRESS, BYTES],

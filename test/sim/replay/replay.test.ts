@@ -35,7 +35,7 @@ describe("a recorded run goes the same way again", () => {
         ...["handleLocalLocators", "open", "handleControl", "handleTraffic", "handleTimeout"],
         ...["fork", "prefer", "pin", "unpin", "explore", "setSendTimeout", "close", "restore"],
         ...["handleHostSuspicion", "handleTrigger", "handleUnknownTag", "handleInboundPayload"],
-        ...["handleIcmpError", "survey"],
+        ...["handleIcmpError", "survey", "handleTrafficResumed"],
       ]),
     );
     expect(lines.some((line) => line.includes('"signatures"'))).toBe(true);
@@ -128,6 +128,7 @@ function recordCommands(): { lines: string[]; locators: readonly LocalLocator[] 
     endpoint.handleTrigger(now, ulids);
     endpoint.handleUnknownTag(now, pair.peer, pair.local, tag);
     endpoint.handleInboundPayload(now, tag, true);
+    endpoint.handleTrafficResumed(now, tag);
     endpoint.handleIcmpError(now, pair.peer, new Uint8Array(0));
     endpoint.restore(now, [{ version: 1 }]);
   });
