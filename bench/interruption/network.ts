@@ -5,8 +5,8 @@ import type { Address } from "../../src/wire/address.ts";
 /** Octets in 100 ms that count as flowing again: half of what a link carries. */
 export const HALF_A_LINK = 625_000;
 
-/** 100 Mbit/s on each uplink, in both directions. */
-export async function shape(network: Network): Promise<void> {
+/** So many Mbit/s on each uplink, in both directions. */
+export async function shape(network: Network, rate = 100): Promise<void> {
   const ends = network.topology.hosts.flatMap(({ name, uplinks }) =>
     uplinks.flatMap(({ isp }) => [
       { node: name, device: isp },
@@ -14,7 +14,7 @@ export async function shape(network: Network): Promise<void> {
     ]),
   );
   for (const { node, device } of ends) {
-    const shaper = "tbf rate 100mbit burst 64kb latency 20ms".split(" ");
+    const shaper = `tbf rate ${rate}mbit burst 64kb latency 20ms`.split(" ");
     const command = ["tc", "qdisc", "add", "dev", device, "root", ...shaper];
     await run(inNamespace(network.namespace(node), command));
   }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { joinWithDelay } from "./delayed-link.ts";
 import { replaceFilter } from "./filter.ts";
 import { endProcesses, removeNamespace } from "./leftovers.ts";
 import { Radvd } from "./radvd.ts";
@@ -106,6 +107,23 @@ export class Network {
     await this.configureUplink(host, uplink);
   }
 
+  /**
+   * Puts another link between the ISP and the core, which takes `delay` ms in each direction, and
+   * carries some Mbit/s.
+   */
+  async delayCoreLink(isp: string, delay: number): Promise<void> {
+    const [near, far] = [this.namespace(isp), this.namespace(CORE)];
+    await ipBatch(near, [`link delete dev ${CORE}`]);
+    await joinWithDelay({ namespace: near, device: CORE }, { namespace: far, device: isp }, delay);
+    await ipBatch(near, [`link set dev ${CORE} up`]);
+    await ipBatch(far, [`link set dev ${isp} up`]);
+    await this.#addressCoreLink(isp);
+    for (const host of this.topology.hosts) {
+      const uplinks = host.uplinks.filter((uplink) => uplink.isp === isp);
+      for (const uplink of uplinks) await this.#routeToUplink(host, uplink);
+    }
+  }
+
   /** Takes the host away at once, with all that runs on it: see {@link boot}. */
   async cutPower(name: string): Promise<void> {
     const namespace = this.namespace(name);
@@ -131,7 +149,7 @@ export class Network {
       await this.#addNode(host.name, host.autoconfigured ? "host" : "static");
     for (const isp of isps) await this.#addNode(isp, "router");
     await this.#addNode(CORE, "router");
-    for (const [index, isp] of isps.entries()) await this.#joinCore(isp, index);
+    for (const isp of isps) await this.#joinCore(isp);
     for (const host of hosts) {
       for (const uplink of host.uplinks) await this.plugIn(host, uplink);
     }
@@ -150,9 +168,13 @@ export class Network {
     await ipBatch(namespace, ["link set lo up"]);
   }
 
-  async #joinCore(isp: string, index: number): Promise<void> {
-    const link = coreLink(index);
+  async #joinCore(isp: string): Promise<void> {
     await this.#connect({ node: isp, device: CORE }, { node: CORE, device: isp });
+    await this.#addressCoreLink(isp);
+  }
+
+  async #addressCoreLink(isp: string): Promise<void> {
+    const link = coreLink(this.topology.isps.indexOf(isp));
     await ipBatch(this.namespace(isp), [
       `address add ${link.isp}/64 dev ${CORE} nodad`,
       `route add default via ${link.core} dev ${CORE}`,

@@ -8,7 +8,7 @@ import { EbpfLab, TAG_OF_A, TAG_OF_B } from "./support/ebpf-lab.ts";
 import { LabHost, type PlaneLab } from "./support/plane-lab.ts";
 import { RecordedEvents } from "./support/recorded-events.ts";
 
-const TUN_LINK = fileURLToPath(new URL("./support/tun-link.mjs", import.meta.url));
+const TUN_LINK = fileURLToPath(new URL("../../dist/lab/apps/tun-link.js", import.meta.url));
 
 let shim: EbpfLab;
 let lab: PlaneLab;
@@ -185,7 +185,8 @@ describe("an uplink without Ethernet headers", () => {
   /** Host a gets a third uplink, by a TUN device to the second ISP, while `use` runs. */
   async function withTunUplink(use: () => Promise<void>): Promise<void> {
     const router = lab.router("isp2");
-    const link = lab.a.start(process.execPath, TUN_LINK, "tun0", router.name, "tun-a");
+    const ends = ["--device", "tun0", "--namespace", router.name, "--peer", "tun-a"];
+    const link = lab.a.start(process.execPath, TUN_LINK, ...ends, "--delay", "0");
     try {
       await link.said("ready");
       await lab.a.link("set tun0 up");
