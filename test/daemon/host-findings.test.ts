@@ -37,10 +37,13 @@ const ACCEPT_TCP = [
   { match: { op: "==", left: { meta: { key: "l4proto" } }, right: "tcp" } },
   { accept: null },
 ];
-const ACCEPT_SHIM6 = [
-  { match: { op: "==", left: { meta: { key: "l4proto" } }, right: { set: ["ipv6-icmp", 140] } } },
-  { accept: null },
-];
+function accept(left: object, right: unknown) {
+  return [{ match: { op: "==", left, right } }, { accept: null }];
+}
+
+const L4PROTO = { meta: { key: "l4proto" } };
+const NEXT_HEADER = { payload: { protocol: "ip6", field: "nexthdr" } };
+const TCP_PORT = { payload: { protocol: "tcp", field: "dport" } };
 const REVERSE_PATH = [
   { match: { op: "==", left: { fib: { result: "oif", flags: ["saddr", "iif"] } }, right: false } },
   { drop: null },
@@ -94,7 +97,21 @@ test.each<[string, Partial<HostFacts>, readonly string[]]>([
     ["small-mtu up0"],
   ],
   ["a firewall that names no Shim6", { firewall }, ["firewall-closed inet firewall packets"]],
-  ["a firewall that does", { firewall: ruleset("firewall", "input", "drop", ACCEPT_SHIM6) }, []],
+  ...(
+    [
+      ["by name, in a set", accept(L4PROTO, { set: ["ipv6-icmp", "shim6"] })],
+      ["by number", accept(NEXT_HEADER, 140)],
+    ] as const
+  ).map(([how, expr]): [string, Partial<HostFacts>, readonly string[]] => [
+    `a firewall that names it ${how}`,
+    { firewall: ruleset("firewall", "input", "drop", expr) },
+    [],
+  ]),
+  [
+    "a firewall that names a port of the same number",
+    { firewall: ruleset("firewall", "input", "drop", accept(TCP_PORT, 140)) },
+    ["firewall-closed inet firewall packets"],
+  ],
   ["one that lets all in", { firewall: ruleset("firewall", "input", "accept", ACCEPT_TCP) }, []],
   ["one for what is forwarded", { firewall: ruleset("nat", "forward", "drop", ACCEPT_TCP) }, []],
   ["our own rules", { firewall: ruleset("l3shim-rewrite", "output", "drop", ACCEPT_TCP) }, []],

@@ -26,6 +26,14 @@ interface Rule extends Entry {
   readonly expr?: readonly unknown[];
 }
 
+interface Match {
+  readonly left: {
+    readonly meta?: { readonly key: string };
+    readonly payload?: { readonly field: string };
+  };
+  readonly right: unknown;
+}
+
 const FAMILIES = ["inet", "ip6"];
 const SHIM6 = 140;
 
@@ -45,7 +53,7 @@ export function viewFirewall(firewall: Firewall): FirewallView | undefined {
       .filter(others)
       .filter(({ hook, policy }) => isEnd(hook) && policy === "drop")
       .map(({ family, table, name }) => `${family} ${table} ${name}`),
-    namesShim6: rules.some(({ expr }) => hasNumber(expr, SHIM6)),
+    namesShim6: rules.some(namesShim6),
     reversePathChains: rules
       .filter(checksReversePath)
       .map(({ family, table, chain }) => `${family} ${table} ${chain}`),
@@ -64,9 +72,18 @@ function checksReversePath({ expr = [] }: Rule): boolean {
   return drops && (/"fib":\{[^}]*"saddr"/.test(text) || text.includes('"rpfilter"'));
 }
 
-/** Anywhere in an expression, also within sets and ranges. */
-function hasNumber(value: unknown, number: number): boolean {
-  if (value === number) return true;
+function namesShim6({ expr = [] }: Rule): boolean {
+  return expr.some((part) => {
+    const { match } = part as { readonly match?: Match };
+    if (match === undefined) return false;
+    const { meta, payload } = match.left;
+    return (meta?.key === "l4proto" || payload?.field === "nexthdr") && holdsShim6(match.right);
+  });
+}
+
+/** Alone or in a set, by its number or by its name of /etc/protocols. */
+function holdsShim6(value: unknown): boolean {
+  if (value === SHIM6 || value === "shim6") return true;
   if (typeof value !== "object" || value === null) return false;
-  return Object.values(value).some((part) => hasNumber(part, number));
+  return Object.values(value).some(holdsShim6);
 }

@@ -147,7 +147,9 @@ function peerLocatorFindings(peer: string, { pairs }: PeerSurvey): Finding[] {
       severity: "info",
       subject: peer,
       sentence: `${peer} offers one locator only: when its uplink dies, there is no other way to it.`,
-      remedy: "Run l3shim check there.",
+      remedy:
+        "Run l3shim check there. Where security is verified, name the address that proves its others: " +
+        "l3shim locators there marks it HBA.",
     },
   ];
 }
