@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type CheckReply, type Finding, type PeerSurvey, SCHEMA_VERSION } from "../daemon/api.ts";
 import { peerFindings } from "../daemon/check/peer-findings.ts";
+import { searchTime } from "../daemon/check/recovery.ts";
 import { PEER_ARGUMENT, resolvePeer } from "./arguments.ts";
 import { ControlClient } from "./client.ts";
 import {
@@ -60,9 +61,14 @@ async function checkHost({ socket, config }: CheckOptions): Promise<Check> {
 async function checkPeer(name: string, { socket }: CheckOptions): Promise<Check> {
   const peer = await resolvePeer(name);
   const client = new ControlClient(socket);
-  const { findings, ...host } = await client.check();
+  const { findings, recovery, ...host } = await client.check();
   const { survey } = await client.survey({ peer });
-  return { ...host, findings: [...findings, ...peerFindings(peer, survey, findings)], survey };
+  return {
+    ...host,
+    findings: [...findings, ...peerFindings(peer, survey, findings)],
+    recovery: { ...recovery, ...searchTime(survey.pairs.length) },
+    survey,
+  };
 }
 
 /** What is as the user chose is none. */

@@ -35,7 +35,7 @@ import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
 import type { Hooks } from "./hooks.ts";
 import { Host, type HostSystem } from "./host/host.ts";
 import type { Uplink } from "./host/uplinks.ts";
-import { proofWarnings } from "./identity/proof.ts";
+import { proofOf, proofWarnings } from "./identity/proof.ts";
 import { type Logger, logContextEvent } from "./log.ts";
 import { SuspendWatch } from "./suspend-watch.ts";
 
@@ -189,9 +189,14 @@ export class Daemon implements ControlService {
   async check(): Promise<Check> {
     const { config, endpoint, plane, readFacts } = this.#parts;
     const facts = await readFacts(this.#host.uplinks);
-    const { sendTimeout } = endpoint;
+    const offered = this.#host.locators.filter(
+      ({ address, operational }) =>
+        operational &&
+        (config.security === "unverified" || proofOf(address, this.#host.locators) !== null),
+    );
     return checkAtWork(facts, {
-      ...{ config, sendTimeout, dataplane: plane.name, warnings: this.#warnings() },
+      ...{ config, dataplane: plane.name, sendTimeout: endpoint.sendTimeout },
+      ...{ locators: offered.length, warnings: this.#warnings() },
     });
   }
 

@@ -33,7 +33,7 @@ test("a peer that all pairs lead to is no problem", async () => {
     "Note (packets-in-user-space): Packets of sessions that have moved pass through the daemon: the daemon's log names what the other one lacks.
       Nothing has to be done; the data plane in the kernel takes less of the processor.
 
-    Note (unverified): Security is unverified: peers' locators are believed without proof.
+    Note (unverified): security is unverified: peers' locators are believed without proof.
 
     PAIR                             SHIM6 THERE  AND BACK  ROUND TRIP  ECHO      LONGEST PACKET
     2001:db8:a1::a > 2001:db8:b1::b  passes       passes    0.0 ms      answered  1500

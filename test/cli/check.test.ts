@@ -21,7 +21,7 @@ test("a healthy host has no problem, and the exit status 0", async () => {
     "Note (packets-in-user-space): Packets of sessions that have moved pass through the daemon: the daemon's log names what the other one lacks.
       Nothing has to be done; the data plane in the kernel takes less of the processor.
 
-    Note (unverified): Security is unverified: peers' locators are believed without proof.
+    Note (unverified): security is unverified: peers' locators are believed without proof.
 
     A path that dies in silence: noticed within 11 s, and the last of 4 pairs of locators tried 1.5 s later, at most.
 
@@ -42,7 +42,7 @@ test("a problem is named with its remedy, and the exit status is 4", async () =>
     Note (packets-in-user-space): Packets of sessions that have moved pass through the daemon: the daemon's log names what the other one lacks.
       Nothing has to be done; the data plane in the kernel takes less of the processor.
 
-    Note (unverified): Security is unverified: peers' locators are believed without proof.
+    Note (unverified): security is unverified: peers' locators are believed without proof.
 
     A path that dies in silence: noticed within 11 s, and the last of 2 pairs of locators tried 0.5 s later, at most.
 
@@ -76,7 +76,7 @@ test("--json is one object with the findings", async () => {
         {
           "id": "unverified",
           "remedy": null,
-          "sentence": "Security is unverified: peers' locators are believed without proof.",
+          "sentence": "security is unverified: peers' locators are believed without proof.",
           "severity": "info",
           "subject": null,
         },

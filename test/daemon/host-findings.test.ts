@@ -4,10 +4,10 @@ import { checkAtWork } from "../../src/daemon/check/check.ts";
 import type { HostFacts } from "../../src/daemon/check/host-facts.ts";
 import {
   hostFindings,
-  recoveryTime,
   sourceRoutingFindings,
   startFindings,
 } from "../../src/daemon/check/host-findings.ts";
+import { recoveryTime, searchTime } from "../../src/daemon/check/recovery.ts";
 import { parseConfig } from "../../src/daemon/config/config.ts";
 import { findUplinks } from "../../src/daemon/host/uplinks.ts";
 import { addressOn, linkOf } from "./fakes.ts";
@@ -170,13 +170,13 @@ test.each<[string, Partial<HostFacts>, string, readonly string[]]>([
 
 test("the worst case is the Send Timeout and a probe for each pair", () => {
   // Probes at 0, 0.5, 1 and 1.5 s (RFC 5534 section 4.3).
-  expect(recoveryTime(seconds(15), UPLINKS)).toEqual({
+  expect(recoveryTime(seconds(15), 2)).toEqual({
     detection: 15.75,
     exploration: 1.5,
     pairs: 4,
   });
   // The fourth interval is 1 s, the fifth 2 s, both with their jitter.
-  expect(recoveryTime(seconds(15), UPLINKS, 3)).toMatchObject({ exploration: 5.1, pairs: 6 });
+  expect(searchTime(6)).toEqual({ exploration: 5.1, pairs: 6 });
 });
 
 test("a daemon's warnings are findings, those about uplinks once", () => {
@@ -186,6 +186,7 @@ test("a daemon's warnings are findings, those about uplinks once", () => {
       config: CONFIG,
       dataplane: "ebpf",
       sendTimeout: CONFIG.sendTimeout,
+      locators: 1,
       warnings: [
         { code: "one-uplink", severity: "warning", text: "up0 is the only uplink that works" },
         { code: "rules-contested", severity: "warning", text: "another program takes away rules" },

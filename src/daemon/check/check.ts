@@ -8,13 +8,8 @@ import {
   parseConfig,
 } from "../config/config.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
-import {
-  hostFindings,
-  recoveryTime,
-  sourceRoutingFindings,
-  startFindings,
-  userSpace,
-} from "./host-findings.ts";
+import { hostFindings, sourceRoutingFindings, startFindings, userSpace } from "./host-findings.ts";
+import { recoveryTime } from "./recovery.ts";
 
 /** A reply without what every reply has in common. */
 export type Check = Omit<CheckReply, "schemaVersion">;
@@ -25,6 +20,8 @@ export interface AtWork {
   readonly dataplane: string;
   /** At this moment. */
   readonly sendTimeout: Duration;
+  /** How many work, and are offered to peers. */
+  readonly locators: number;
   readonly warnings: readonly Warning[];
 }
 
@@ -34,7 +31,7 @@ const UPLINK_WARNINGS = ["uplink-down", "no-uplink", "one-uplink"];
 /** Of a host whose daemon is at work. */
 export function checkAtWork(
   facts: HostFacts,
-  { config, dataplane, sendTimeout, warnings }: AtWork,
+  { config, dataplane, sendTimeout, locators, warnings }: AtWork,
 ): Check {
   const others = warnings.filter(({ code }) => !UPLINK_WARNINGS.includes(code));
   const fellBack = config.dataplane === "auto" && dataplane !== "ebpf";
@@ -45,7 +42,7 @@ export function checkAtWork(
       ...(fellBack ? [userSpace("the daemon's log names what the other one lacks")] : []),
       ...others.map(fromWarning),
     ],
-    recovery: recoveryTime(sendTimeout, facts.uplinks),
+    recovery: recoveryTime(sendTimeout, locators),
   };
 }
 
@@ -64,7 +61,7 @@ export async function checkWithoutDaemon(configFile: string | undefined): Promis
       ...hostFindings(facts),
       ...configWarnings(config).map(fromWarning),
     ],
-    recovery: recoveryTime(config.sendTimeout, facts.uplinks),
+    recovery: recoveryTime(config.sendTimeout, expectedLocators(facts, config)),
   };
 }
 
@@ -78,9 +75,16 @@ function readConfig(file: string | undefined): { config: DaemonConfig; problem?:
   }
 }
 
+/** Where they must be proven the daemon makes one for each uplink. */
+function expectedLocators({ uplinks }: HostFacts, { security }: DaemonConfig): number {
+  const working = uplinks.filter(({ problem }) => problem === undefined);
+  if (security === "verified") return working.length;
+  return working.flatMap(({ locators }) => locators.filter(({ operational }) => operational))
+    .length;
+}
+
 function fromWarning({ code, severity, text }: Warning): Finding {
-  const sentence = `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
-  return { id: code, severity, subject: null, sentence, remedy: null };
+  return { id: code, severity, subject: null, sentence: `${text}.`, remedy: null };
 }
 
 function noDaemon(): Finding {

@@ -1,9 +1,5 @@
-import { SEND_TIMEOUT_JITTER } from "../../core/defaults.ts";
-import { longestSearch } from "../../core/exploration.ts";
-import { type Duration, scale } from "../../core/time.ts";
 import type { Address } from "../../wire/address.ts";
-import type { Finding, RecoveryTime } from "../api.ts";
-import { inSeconds } from "../clock.ts";
+import type { Finding } from "../api.ts";
 import type { DaemonConfig } from "../config/config.ts";
 import type { Uplink } from "../host/uplinks.ts";
 import { DAEMON_CAPABILITIES } from "../privileges.ts";
@@ -17,9 +13,6 @@ const LEAST_MTU = 1280 + 8;
 
 /** Ring buffers, which the data plane in the kernel is built upon. */
 const LEAST_KERNEL = [5, 8] as const;
-
-/** Locators that a peer has that nobody knows yet. */
-const PEER_LOCATORS = 2;
 
 /** All that holds whether a daemon runs or not. */
 export function hostFindings(facts: HostFacts): Finding[] {
@@ -83,24 +76,6 @@ export function userSpace(reason: string): Finding {
     subject: null,
     sentence: `Packets of sessions that have moved pass through the daemon: ${reason}.`,
     remedy: "Nothing has to be done; the data plane in the kernel takes less of the processor.",
-  };
-}
-
-/**
- * From the timers and how many pairs there are to try.
- * @param peerLocators those of the peer, where one is known
- */
-export function recoveryTime(
-  sendTimeout: Duration,
-  uplinks: readonly Uplink[],
-  peerLocators = PEER_LOCATORS,
-): RecoveryTime {
-  const own = uplinks.flatMap(({ locators }) => locators.filter(({ operational }) => operational));
-  const pairs = own.length * peerLocators;
-  return {
-    detection: inSeconds(scale(sendTimeout, 1 + SEND_TIMEOUT_JITTER)),
-    exploration: inSeconds(longestSearch(pairs)),
-    pairs,
   };
 }
 
