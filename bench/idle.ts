@@ -22,8 +22,8 @@ const PEERS_PROGRAM = fileURLToPath(new URL("idle-peers.js", import.meta.url));
 /** Openings under way at a time. */
 const ABREAST = 50;
 const PATIENCE = 120_000;
-/** ms until what the establishment leaves behind, as garbage, is gone. */
-const SETTLING_TIME = 5_000;
+/** ms until what the establishment leaves behind is gone: keepalives for 15 s, and garbage. */
+const SETTLING_TIME = 25_000;
 /** Of /proc/PID/stat. */
 const TICKS_PER_SECOND = 100;
 const MOST_SHARE = 0.01;
@@ -43,6 +43,7 @@ const report = await withLab(TWO_HOSTS, async (lab) => {
   const daemon = await startDaemon(lab);
   const empty = await shareOfProcessor(daemon);
   await openAll(daemon, peers);
+  await sleep(SETTLING_TIME);
   const full = await shareOfProcessor(daemon);
   return render(empty, full);
 });
@@ -111,7 +112,6 @@ function establishedBy({ events }: ShimDaemon): number {
 
 /** Of one processor, over `seconds`. */
 async function shareOfProcessor(daemon: ShimDaemon): Promise<number> {
-  await sleep(SETTLING_TIME);
   const before = processorTime(daemon);
   await sleep(1000 * seconds);
   return (processorTime(daemon) - before) / seconds;
