@@ -287,7 +287,7 @@ export class Reachability {
     if (this.#timers.applySend(now, transition.sendTimer, sending)) this.#mark("out");
     if (this.#timers.applyKeepalive(now, transition.keepaliveTimer, keeping)) this.#mark("in");
     if (occurrence.event === "keepalive") this.#heardAt = now;
-    if (occurrence.probe !== undefined) this.#noteProbe(now, occurrence);
+    if (occurrence.probe !== undefined) this.#noteProbe(now, occurrence, before);
     if (occurrence.proven !== undefined) this.#renew(now, before, occurrence.proven);
     if (transition.message === "probe") this.#sendProbe(now, occurrence);
     if (transition.message === "keepalive") this.#sendKeepalive();
@@ -350,7 +350,7 @@ export class Reachability {
   }
 
   /** Takes from a received probe what it tells about pairs. */
-  #noteProbe(now: Instant, { event, probe }: Occurrence): void {
+  #noteProbe(now: Instant, { event, probe }: Occurrence, before: ReapState): void {
     if (probe === undefined) return;
     this.#heardAt = now;
     const [itself] = probe.message.sentProbes;
@@ -360,8 +360,12 @@ export class Reachability {
       .filter((pair) => this.#context.hasPair(pair));
     this.#noteReachable(confirmed);
     if (event === "probe-exploring") return;
-    const chosen = this.#choice.best(confirmed);
-    if (chosen !== undefined && !samePair(chosen, this.#context.locators)) {
+    // A report that comes late, once all is well, is no reason to leave the pair that works: RFC
+    // 5534 section 6.9 has none chosen then.
+    const isSettled = event === "probe-operational" && before === "Operational";
+    const { locators } = this.#context;
+    const chosen = this.#choice.best(isSettled ? [locators, ...confirmed] : confirmed);
+    if (chosen !== undefined && !samePair(chosen, locators)) {
       this.#switchTo(now, chosen, "exploration");
     }
     this.#takeFailBackAnswers(now, probe.message);

@@ -203,6 +203,7 @@ export class Host {
       security: "unverified",
       sendTimeout: seconds(this.#scenario.sendTimeout),
       ...detection(this.#scenario),
+      ...failBack(this.#scenario),
       contextIdleTimeout: seconds(this.#scenario.contextIdleTimeout),
       maxContexts: 10_000,
       random: (length) => random.octets(length),
@@ -286,6 +287,11 @@ function detection({
 }: Scenario): Pick<EndpointConfig, "detect" | "keepaliveTimeout"> {
   if (detect === "rfc") return { detect };
   return { detect, keepaliveTimeout: ADAPTIVE_KEEPALIVE_TIMEOUT };
+}
+
+function failBack({ failBack: policy }: Scenario): Pick<EndpointConfig, "failBack"> {
+  if (policy === undefined) return {};
+  return { failBack: { hold: seconds(policy.hold), maxHold: seconds(policy.maxHold) } };
 }
 
 export interface HostOptions {

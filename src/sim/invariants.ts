@@ -13,6 +13,7 @@ export type InvariantName =
   | "mapping-agrees"
   | "output-bounded"
   | "probes-bounded"
+  | "returns-damped"
   | "flow-recovers";
 
 /** An invariant that did not hold: ends the run. */

@@ -14,6 +14,8 @@ export interface Scenario {
   readonly sendTimeout: number;
   /** "rfc" where missing: by the Send Timeout alone. */
   readonly detect?: Detection;
+  /** How long a better pair must have been good; no session goes back where this is missing. */
+  readonly failBack?: { readonly hold: number; readonly maxHold: number };
   /** 300 at least (RFC 5533 section 9). */
   readonly contextIdleTimeout: number;
   /** Packets of a ULID pair, both directions together, that make a host open a context. */

@@ -92,6 +92,19 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     ...COMMON,
+    name: "flaky",
+    summary:
+      "the first uplink of a is dead for 3 of every 10 seconds, then well; sessions go back to it",
+    detect: "adaptive",
+    failBack: { hold: 30, maxHold: 600 },
+    duration: 2400,
+    failures: Array.from({ length: 60 }, (_, i) => ({
+      ...{ type: "uplink" as const, host: "a", uplink: 0, direction: "both" as const },
+      ...{ seen: false, at: 30 + 10 * i, lasts: 3 },
+    })),
+  },
+  {
+    ...COMMON,
     name: "rough",
     summary: "bursts of loss, reordering, duplicates and a slow link, besides the failure",
     link: {

@@ -18,6 +18,7 @@ import { Network } from "./network.ts";
 import { PAYLOAD_BYTES, type Packet, type Payload } from "./packet.ts";
 import { checkProgress } from "./progress.ts";
 import { SimRandom } from "./random.ts";
+import { Returns } from "./returns.ts";
 import { describeFailure, type Failure, hostsOf, type Scenario } from "./scenario.ts";
 import { describeControl, describeEvent } from "./trace.ts";
 
@@ -76,6 +77,7 @@ class Simulation implements Surroundings {
   readonly #timers = new DeadlineQueue<Host>();
   readonly #trace: string[] | undefined;
   readonly #figures = noFigures();
+  readonly #returns: Returns;
   /** The flows of each ULID pair, by `pairKey` of either end's view. */
   readonly #flowsByUlids = new Map<string, Flow[]>();
   readonly #observe: SimOptions["observe"];
@@ -86,6 +88,7 @@ class Simulation implements Surroundings {
     this.#scenario = scenario;
     this.#seed = seed;
     this.#trace = trace ? [] : undefined;
+    this.#returns = new Returns(scenario);
     this.#network = new Network(seed, scenario.hosts, scenario.link);
     for (const { name } of scenario.hosts) {
       const addresses = this.#network.addressesOf(name);
@@ -143,7 +146,10 @@ class Simulation implements Surroundings {
     if (event.event === "established") figures.established += 1;
     if (event.event === "established" && this.#isRenewal(event.ulids)) figures.renewals += 1;
     if (event.event === "closed" && event.cause === "idle") figures.collected += 1;
-    if (event.event === "switched") figures.switches += 1;
+    if (event.event === "switched") {
+      figures.switches += 1;
+      this.#returns.handleSwitch(host, event);
+    }
     if (event.event === "recovered") figures.recoveries += 1;
     if (this.#trace) this.#note(`${host.name} ${describeEvent(event)}`);
     this.#observe?.(host.name, event);

@@ -28,7 +28,7 @@ export function describeEvent(event: ContextEvent): string {
     case "closed":
       return `${head} ${event.cause}`;
     case "switched":
-      return `${head} to ${event.to.local} ${event.to.peer}`;
+      return `${head} to ${event.to.local} ${event.to.peer} by ${event.cause}`;
     case "recovered":
       return `${head} after ${(event.exploration / 1000).toFixed(3)} s of exploration`;
     case "local-locators-changed":
