@@ -21,6 +21,8 @@ PROTOCOLS = {
 }
 # What Linux takes where nobody has chosen another one: figures of two machines are of one TCP.
 CONGESTION_CONTROL = b"cubic"
+# They stay open: further subflows come in by them.
+LISTENERS = []
 CHUNK = 1 << 16
 DATAGRAM = 160
 INTERVAL = 0.02
@@ -35,7 +37,8 @@ def accept(protocol, address, port):
     if protocol == "udp":
         print("ready", flush=True)
         return listener
-    listener.listen(1)
+    listener.listen(8)
+    LISTENERS.append(listener)
     print("ready", flush=True)
     return listener.accept()[0]
 
@@ -57,8 +60,11 @@ def open_socket(protocol, address, port=0):
     return opened
 
 
-def receive(protocol, *ends):
-    peer = connection(protocol, *ends)
+def receive(protocol, how, *ends):
+    peer = connection(protocol, how, *ends)
+    if how == "connect":
+        # As the request of a download.
+        peer.send(b"\n")
     arrivals = {}
     while True:
         readable, _, _ = select.select([peer, sys.stdin], [], [])
