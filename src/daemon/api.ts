@@ -6,6 +6,7 @@
  * - `GET /v1/contexts` {@link ContextsReply}
  * - `GET /v1/contexts/TAG` {@link ContextReply}
  * - `GET /v1/locators` {@link LocatorsReply}
+ * - `GET /metrics` text for Prometheus, see metrics/metrics.ts
  * - `GET /v1/events[?messages=1]` one {@link MonitorEvent} a line until either side closes
  * - `POST /v1/check` {@link CheckReply}
  * - `POST /v1/contexts` {@link OpenRequest} -> {@link DoneReply}

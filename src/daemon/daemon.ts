@@ -37,6 +37,7 @@ import { Host, type HostSystem } from "./host/host.ts";
 import type { Uplink } from "./host/uplinks.ts";
 import { proofOf, proofWarnings } from "./identity/proof.ts";
 import { type Logger, logContextEvent } from "./log.ts";
+import { Metrics, type MetricsText } from "./metrics/metrics.ts";
 import { SuspendWatch } from "./suspend-watch.ts";
 
 /** What a daemon is made of; tests bring their own. */
@@ -76,6 +77,7 @@ export class Daemon implements ControlService {
   readonly #suspendWatch: SuspendWatch;
   readonly #surveys: PeerSurveys;
   readonly #startedAt: Instant;
+  readonly #metrics: Metrics;
   readonly #counters = { "send-failed": 0, "host-warning": 0 };
 
   constructor(parts: DaemonParts) {
@@ -97,6 +99,12 @@ export class Daemon implements ControlService {
       run: (command) => this.#driver.run(command),
     });
     this.#server = new ControlServer(this, parts.authority);
+    this.#metrics = new Metrics({
+      status: () => this.status(),
+      contexts: () => endpoint.contexts(),
+      traffic: (tag) => plane.traffic(tag),
+      interfaceOf: (address) => interfaceOf(address, this.#host),
+    });
     if (parts.hooks !== undefined) this.events.subscribe(parts.hooks);
     this.#keeper = new ContextKeeper({
       files: parts.contextFiles,
@@ -122,6 +130,7 @@ export class Daemon implements ControlService {
     this.#host.settle();
     this.#suspendWatch.start();
     await this.#server.listen(socket, config.controlReaders);
+    if (config.http !== undefined) await this.#server.listenLoopback(config.http);
     log.info({ version, dataplane: plane.name, socket }, "started");
     for (const { code, text } of configWarnings(config)) log.warn({ code }, text);
   }
@@ -213,6 +222,10 @@ export class Daemon implements ControlService {
     return hostLocators(this.#host.uplinks, this.#parts.endpoint.contexts(), this.#host.locators);
   }
 
+  metrics(accept: string | undefined): Promise<MetricsText> {
+    return this.#metrics.text(accept);
+  }
+
   open(ulids: AddressPair): boolean {
     return this.#driver.run((endpoint, now) => endpoint.open(now, ulids)) ?? false;
   }
@@ -271,12 +284,20 @@ export class Daemon implements ControlService {
   #driverObserver(): DriverObserver {
     return {
       event: (event) => this.#handleEvent(event),
-      controlSent: (now, output) => this.#showSent(now, output),
-      controlReceived: (now, source, destination, bytes) =>
-        this.#showReceived(now, source, destination, bytes),
+      controlSent: (now, output) => {
+        this.#metrics.noteMessage("sent", output.bytes);
+        this.#showSent(now, output);
+      },
+      controlReceived: (now, source, destination, bytes) => {
+        this.#metrics.noteMessage("received", bytes);
+        this.#showReceived(now, source, destination, bytes);
+      },
       sendFailed: (output, error) => this.#handleSendFailure(output, error),
       contextSet: (tag, ulids) => this.#host.hold(tag, ulids.local),
-      contextCleared: (tag) => this.#host.letGo(tag),
+      contextCleared: (tag, traffic) => {
+        this.#metrics.noteCleared(tag, traffic);
+        this.#host.letGo(tag);
+      },
       contextChanged: (tag) => this.#keeper.note(tag),
       surveyed: (survey, pairs) => this.#surveys.handleSurveyed(survey, pairs),
       stepEnded: () => this.#keeper.save(),
@@ -288,6 +309,7 @@ export class Daemon implements ControlService {
   #handleEvent(event: ContextEvent): void {
     const { clock, endpoint } = this.#parts;
     this.#surveys.handleEvent(event);
+    this.#metrics.noteEvent(event);
     const forkedInstance = endpoint.context(event.tag)?.forkedInstance ?? 0;
     const shown = monitorEvent(event, forkedInstance, clock);
     this.events.publish(shown);

@@ -19,7 +19,8 @@ export interface DriverObserver {
   sendFailed(output: SendOutput, error: Error): void;
   /** A context began to need its ULIDs, or needs them no more. */
   contextSet(tag: ContextTag, ulids: AddressPair): void;
-  contextCleared(tag: ContextTag): void;
+  /** @param traffic of its life, where the data plane has it */
+  contextCleared(tag: ContextTag, traffic: TrafficSnapshot | undefined): void;
   /** `Endpoint.snapshot` gives something else for it now, or nothing. */
   contextChanged(tag: ContextTag): void;
   surveyed(survey: number, pairs: readonly SurveyedPair[]): void;
@@ -159,8 +160,7 @@ export class Driver {
         this.#observer.contextSet(output.tag, output.ulids);
         return plane.setContext(output.tag, output.ulids, output.forkedInstance);
       case "clear-context":
-        plane.clearContext(output.tag);
-        return this.#observer.contextCleared(output.tag);
+        return this.#clearContext(output.tag);
       case "set-mapping":
         return plane.setMapping(output.tag, output.mapping);
       case "clear-mapping":
@@ -184,6 +184,13 @@ export class Driver {
       case "surveyed":
         return this.#observer.surveyed(output.survey, output.pairs);
     }
+  }
+
+  /** What it has carried is read before the plane forgets it. */
+  #clearContext(tag: ContextTag): void {
+    const traffic = this.#plane.traffic(tag);
+    this.#plane.clearContext(tag);
+    this.#observer.contextCleared(tag, traffic);
   }
 
   /** The endpoint's question is answered before anything else happens. */

@@ -32,6 +32,11 @@ const MESSAGE_NAMES: ReadonlyMap<number, MessageType> = new Map(
   Object.entries(MESSAGE_TYPES).map(([name, code]) => [code, name as MessageType]),
 );
 
+/** The type in a control header, whatever else is wrong with the message; `undefined`: unknown. */
+export function messageTypeOf(bytes: Uint8Array): MessageType | undefined {
+  return MESSAGE_NAMES.get((bytes[2] ?? 0) & 0x7f);
+}
+
 /**
  * Octets of each message without options: 8 + 8 times the least Hdr Ext Len that RFC 5533
  * sections 5.4 to 5.14 give. A Probe has its reports besides.

@@ -48,6 +48,7 @@ const HOME_OF_PACKAGE: Readonly<Record<string, Room>> = {
   koffi: "linux",
   commander: "cli",
   pino: "daemon",
+  "prom-client": "daemon",
   "smol-toml": "daemon",
   valibot: "daemon",
 };

@@ -39,6 +39,7 @@ test("an empty file gives safe defaults", () => {
     hostIdentity: { addresses: true, sec: 1, keyBits: 2048, prefixes: [] },
     deliverAllIcmp: false,
     controlReaders: "group",
+    http: undefined,
     hookDirectory: "/etc/l3shim/hooks.d",
     record: { file: undefined, maxSize: 268_435_456 },
     logLevel: "info",
@@ -65,6 +66,7 @@ test("every key reaches the configuration", () => {
      locators.temporary = true
      control.readers = "everyone"
      hooks.directory = "/srv/hooks"
+     http = { listen = "[::1]:9140", commands = true }
      record.file = "/srv/trace"
      record.max-size = 1
      log.level = "debug"
@@ -124,6 +126,7 @@ test("every key reaches the configuration", () => {
     hostIdentity: { addresses: false, sec: 2, keyBits: 3072, prefixes: ["2001:db8:3::"] },
     deliverAllIcmp: true,
     controlReaders: "everyone",
+    http: { host: "::1", port: 9140, commands: true },
     hookDirectory: "/srv/hooks",
     record: { file: "/srv/trace", maxSize: 1_048_576 },
     logLevel: "debug",
@@ -225,6 +228,7 @@ test("the shipped file lists every key with its default", () => {
   const examples = {
     trigger: { ...trigger, age: undefined },
     record: { ...record, file: undefined },
+    http: undefined,
     uplinks: [],
   };
   expect({ ...listed, ...examples }).toEqual(defaults);

@@ -9,6 +9,7 @@ import type { Sec } from "../../identity/sec.ts";
 import type { SubnetPrefix } from "../../identity/subnet-prefix.ts";
 import type { Address } from "../../wire/address.ts";
 import type { Warning } from "../api.ts";
+import type { HttpConfig } from "../control/loopback.ts";
 import type { Readers } from "../control/socket.ts";
 import { type Problem, problemOf } from "../validation.ts";
 import { KeyPositions } from "./positions.ts";
@@ -42,6 +43,8 @@ export interface DaemonConfig {
   readonly deliverAllIcmp: boolean;
   /** Who may open the control socket. */
   readonly controlReaders: Readers;
+  /** The control API on TCP, too; `undefined`: it is not. */
+  readonly http: HttpConfig | undefined;
   /** Of programs that are told of events. */
   readonly hookDirectory: string;
   readonly record: RecordConfig;
@@ -233,6 +236,7 @@ function fromFile(file: ConfigFile): DaemonConfig {
     },
     deliverAllIcmp: file["icmp-errors"] === "all",
     controlReaders: file.control.readers,
+    http: file.http.listen && { ...file.http.listen, commands: file.http.commands },
     hookDirectory: file.hooks.directory,
     record: { file: file.record.file, maxSize: file.record["max-size"] * MEBIBYTE },
     logLevel: file.log.level,

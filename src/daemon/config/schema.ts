@@ -35,6 +35,19 @@ const absolutePath = v.pipe(
   v.regex(/^\/[^/]/, "must be a path from the root on"),
 );
 
+const LOOPBACK_PORT = 'must be a port of a loopback address, such as "[::1]:9140"';
+
+/** Every other address would show it to the network. */
+const loopbackPort = v.pipe(
+  v.string(LOOPBACK_PORT),
+  v.regex(/^(?:\[::1\]|127\.0\.0\.1):\d{1,5}$/, LOOPBACK_PORT),
+  v.transform((text): { host: string; port: number } => {
+    const [, host = "", port] = /^\[?([^\]]+)\]?:(\d+)$/.exec(text) ?? [];
+    return { host, port: Number(port) };
+  }),
+  v.check(({ port }) => port >= 1 && port <= 65_535, LOOPBACK_PORT),
+);
+
 const uplink = table({
   interface: interfaceName,
   gateway: v.optional(ipv6Address),
@@ -91,6 +104,10 @@ export const CONFIG_SCHEMA = table({
   ),
   locators: v.optional(table({ temporary: v.optional(flag, false) }), {}),
   control: v.optional(table({ readers: v.optional(choice(["group", "everyone"]), "group") }), {}),
+  http: v.optional(
+    table({ listen: v.optional(loopbackPort), commands: v.optional(flag, false) }),
+    {},
+  ),
   identity: v.optional(
     table({
       addresses: v.optional(flag, true),

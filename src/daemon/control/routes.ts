@@ -33,6 +33,7 @@ export class Routes {
   /** @throws RequestError for what the client did wrong, before anything is sent */
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", "http://localhost");
+    if (url.pathname === "/metrics") return this.#answerMetrics(request, response);
     const [version, resource, tag, command, ...rest] = url.pathname.split("/").slice(1);
     if (version !== "v1" || rest.length > 0) throw new RequestError(404, "no such path");
     if (tag !== undefined) {
@@ -45,6 +46,13 @@ export class Routes {
       return this.#stream(response, url.searchParams.get("messages") === "1");
     }
     reply(response, 200, await this.#answerHost(route, request));
+  }
+
+  async #answerMetrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method !== "GET") throw new RequestError(404, "no such path");
+    const { contentType, text } = await this.#service.metrics(request.headers.accept);
+    response.writeHead(200, { "content-type": contentType });
+    response.end(text);
   }
 
   async #answerHost(route: string, request: IncomingMessage): Promise<object> {

@@ -1,31 +1,31 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Authority } from "./authority.ts";
 import { RequestError, reply } from "./http.ts";
+import { type HttpConfig, LoopbackGuard } from "./loopback.ts";
 import { Routes } from "./routes.ts";
 import type { ControlService } from "./service.ts";
-import { claimSocket, listenOn, type Readers } from "./socket.ts";
+import { ControlSocketError, claimSocket, listenOn, type Readers } from "./socket.ts";
 
 /** Milliseconds that clients get to read the end of what they asked for. */
 const CLOSE_PATIENCE = 500;
 
-/** Serves the control API on a Unix socket. */
+/** Whether a request may be answered. */
+interface Guard {
+  /** @throws RequestError when it may not */
+  check(request: IncomingMessage): void;
+}
+
+/** Serves the control API on a Unix socket, and on loopback TCP where that is wanted. */
 export class ControlServer {
   readonly #service: ControlService;
-  readonly #server: Server;
-
   readonly #routes: Routes;
-  readonly #authority: Authority;
+  readonly #socket: Server;
+  #loopback: Server | undefined;
 
   constructor(service: ControlService, authority: Authority) {
     this.#service = service;
     this.#routes = new Routes(service);
-    this.#authority = authority;
-    this.#server = createServer((request, response) => {
-      this.#answer(request, response).catch((error: unknown) => {
-        if (error instanceof RequestError) return reply(response, error.status, error.message);
-        reply(response, 500, `internal error: ${(error as Error).message}`);
-      });
-    });
+    this.#socket = this.#serverBehind(authority);
   }
 
   /** Makes sure that the path is free. @throws ControlSocketError */
@@ -35,22 +35,55 @@ export class ControlServer {
 
   /** Listens on a path that is free. @throws ControlSocketError */
   listen(path: string, readers: Readers): Promise<void> {
-    return listenOn(this.#server, path, readers);
+    return listenOn(this.#socket, path, readers);
+  }
+
+  /** Listens on TCP. @throws ControlSocketError */
+  async listenLoopback(config: HttpConfig): Promise<void> {
+    const { host, port } = config;
+    const server = this.#serverBehind(new LoopbackGuard(config));
+    await new Promise<void>((resolve, reject) => {
+      const refuse = (cause: NodeJS.ErrnoException) => reject(loopbackError(config, cause));
+      server.once("error", refuse);
+      server.listen({ host, port }, () => {
+        server.off("error", refuse);
+        resolve();
+      });
+    });
+    this.#loopback = server;
   }
 
   /** Ends every connection and removes the socket. */
   async close(): Promise<void> {
     this.#service.events.end();
-    if (!this.#server.listening) return;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    // What is being answered ends by itself, unless its reader sleeps.
-    const impatience = setTimeout(() => this.#server.closeAllConnections(), CLOSE_PATIENCE);
-    await closed;
-    clearTimeout(impatience);
+    await Promise.all([closeServer(this.#socket), closeServer(this.#loopback)]);
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.#authority.check(request);
+  #serverBehind(guard: Guard): Server {
+    return createServer((request, response) => {
+      this.#answer(guard, request, response).catch((error: unknown) => {
+        if (error instanceof RequestError) return reply(response, error.status, error.message);
+        reply(response, 500, `internal error: ${(error as Error).message}`);
+      });
+    });
+  }
+
+  async #answer(guard: Guard, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    guard.check(request);
     await this.#routes.answer(request, response);
   }
+}
+
+async function closeServer(server: Server | undefined): Promise<void> {
+  if (!server?.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // What is being answered ends by itself, unless its reader sleeps.
+  const impatience = setTimeout(() => server.closeAllConnections(), CLOSE_PATIENCE);
+  await closed;
+  clearTimeout(impatience);
+}
+
+function loopbackError({ host, port }: HttpConfig, cause: NodeJS.ErrnoException): Error {
+  const problem = `cannot serve HTTP on port ${port} of ${host}: ${cause.code ?? cause.message}`;
+  return new ControlSocketError(`${problem}; name another one as http.listen`, { cause });
 }

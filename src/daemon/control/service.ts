@@ -6,6 +6,7 @@ import type { ContextTag } from "../../wire/tag.ts";
 import type { ContextStatus, Fork, HostLocator, PeerSurvey, StatusReply, Warning } from "../api.ts";
 import type { Check } from "../check/check.ts";
 import type { SurveyWish } from "../check/peer-surveys.ts";
+import type { MetricsText } from "../metrics/metrics.ts";
 import type { EventHub } from "./events.ts";
 import type { ForkOrder } from "./forks.ts";
 
@@ -32,5 +33,7 @@ export interface ControlService {
   survey(wish: SurveyWish): Promise<Result<PeerSurvey, string>>;
   /** What deserves a word about it. */
   setSendTimeout(sendTimeout: Duration): Warning[];
+  /** For Prometheus. @param accept the formats that it takes */
+  metrics(accept: string | undefined): Promise<MetricsText>;
   readonly events: EventHub;
 }
