@@ -28,6 +28,7 @@
 
 #define IPV6_LENGTH 40
 #define SHIM6_LENGTH 8
+#define UDP_LENGTH 8
 #define ICMP_LENGTH 8
 #define NEXT_HEADER 6
 #define MINIMUM_MTU 1280
@@ -520,7 +521,7 @@ static __always_inline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6
 	return PASS;
 }
 
-static __always_inline int unknown_tag(struct ipv6hdr *header, __u64 tag)
+static __always_inline int unknown_tag(struct ipv6hdr *header, __u64 tag, __u32 encapsulated)
 {
 	struct pair addresses;
 	struct event *event;
@@ -531,6 +532,7 @@ static __always_inline int unknown_tag(struct ipv6hdr *header, __u64 tag)
 	event = begin_event(EVENT_UNKNOWN_TAG, bpf_ktime_get_ns(), &addresses);
 	if (event) {
 		event->tag = tag;
+		event->tagged = encapsulated;
 		bpf_ringbuf_submit(event, 0);
 	}
 	return DROP;
@@ -600,11 +602,69 @@ static __always_inline int shim6_in(struct __sk_buff *skb, __u32 l2, struct ipv6
 	tag = tag_of(shim6);
 	context = bpf_map_lookup_elem(&tags, &tag);
 	if (!context)
-		return unknown_tag(header, tag);
+		return unknown_tag(header, tag, 0);
 	ulids = context->ulids;
 	slot = context->slot;
 	place.protocol = shim6[0];
 	if (restore(skb, l2, header, &place, &ulids) < 0) {
+		count(DROP_INBOUND_MALFORMED);
+		return DROP;
+	}
+	note_payload(skb, slot, 1, &ulids, octets_of(skb, l2, header));
+	return PASS;
+}
+
+/* In UDP (docs/encapsulation.md): no extension headers stand before it */
+
+struct shim6_in_udp {
+	__be16 source;
+	__be16 destination;
+	__be16 length;
+	__sum16 checksum;
+	__u8 shim6[SHIM6_LENGTH];
+};
+
+/** Whether the UDP header at `offset` is of Shim6. With a frame of its own: callers have no room. */
+static __noinline int is_shim6_port(struct __sk_buff *skb, __u32 offset)
+{
+	struct settings *own = own_settings();
+	__be16 ports[2];
+
+	if (!own || !own->udp_port || bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)) < 0)
+		return 0;
+	return ports[0] == bpf_htons(own->udp_port) && ports[1] == ports[0];
+}
+
+/** As shim6_in. The UDP checksum is not verified: it covers nothing that the ULP's own does not. */
+static __noinline int udp_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *header)
+{
+	struct tagged *context;
+	struct shim6_in_udp front;
+	struct pair ulids;
+	__u32 slot, length = bpf_ntohs(header->payload_len);
+	__u64 tag;
+
+	if (!is_shim6_port(skb, l2 + IPV6_LENGTH))
+		return plain_in(skb, l2, header);
+	if (bpf_skb_load_bytes(skb, l2 + IPV6_LENGTH, &front, sizeof(front)) < 0)
+		return PASS;
+	if (!(front.shim6[2] & 0x80) || !bpf_map_lookup_elem(&locals, &header->daddr))
+		return PASS;
+	if (front.shim6[1] != 0 || length < sizeof(front) || IPV6_LENGTH + length > skb->len - l2) {
+		count(DROP_INBOUND_MALFORMED);
+		return DROP;
+	}
+	tag = tag_of(front.shim6);
+	context = bpf_map_lookup_elem(&tags, &tag);
+	if (!context)
+		return unknown_tag(header, tag, 1);
+	ulids = context->ulids;
+	slot = context->slot;
+	header->payload_len = bpf_htons(length - sizeof(front));
+	header->nexthdr = front.shim6[0];
+	set_addresses(header, &ulids.peer, &ulids.local);
+	if (bpf_skb_adjust_room(skb, -(__s32)sizeof(front), BPF_ADJ_ROOM_NET, 0) < 0 ||
+	    bpf_skb_store_bytes(skb, l2, header, sizeof(*header), BPF_F_RECOMPUTE_CSUM) < 0) {
 		count(DROP_INBOUND_MALFORMED);
 		return DROP;
 	}
@@ -720,8 +780,9 @@ static __always_inline int translate(struct __sk_buff *skb, __u32 l2, struct icm
 				   BPF_F_RECOMPUTE_CSUM);
 }
 
+/** @param encapsulated the packet went in UDP: user space tells the ULP what it must know */
 static __always_inline int rewritten_in_error(struct __sk_buff *skb, __u32 l2,
-					      struct icmp_error *error)
+					      struct icmp_error *error, __u32 encapsulated)
 {
 	struct tagged *context;
 	struct record *record;
@@ -745,7 +806,7 @@ static __always_inline int rewritten_in_error(struct __sk_buff *skb, __u32 l2,
 		count(WITHHELD_ICMP_ERROR);
 		return DROP;
 	}
-	if (translate(skb, l2, error, &ulids) < 0) {
+	if (encapsulated || translate(skb, l2, error, &ulids) < 0) {
 		count(PASSED_ICMP_ERROR);
 		return PASS;
 	}
@@ -778,8 +839,9 @@ static __always_inline int plain_in_error(struct __sk_buff *skb, __u32 l2,
 
 static __noinline int icmp_error_in(struct __sk_buff *skb, __u32 l2)
 {
+	const __u32 quoted = l2 + IPV6_LENGTH + ICMP_LENGTH + IPV6_LENGTH;
 	struct icmp_error error = {};
-	__u32 length;
+	__u32 length, udp = 0;
 
 	if (bpf_skb_load_bytes(skb, l2, &error, IPV6_LENGTH + ICMP_LENGTH + IPV6_LENGTH) < 0)
 		return PASS;
@@ -791,16 +853,17 @@ static __noinline int icmp_error_in(struct __sk_buff *skb, __u32 l2)
 		return PASS;
 	if (!bpf_map_lookup_elem(&locals, &error.outer.daddr))
 		return PASS;
-	if (error.inner.nexthdr != PROTOCOL_SHIM6)
+	if (error.inner.nexthdr == PROTOCOL_UDP && is_shim6_port(skb, quoted))
+		udp = UDP_LENGTH;
+	else if (error.inner.nexthdr != PROTOCOL_SHIM6)
 		return plain_in_error(skb, l2, &error);
-	if (length < ICMP_LENGTH + IPV6_LENGTH + SHIM6_LENGTH)
+	if (length < ICMP_LENGTH + IPV6_LENGTH + udp + SHIM6_LENGTH)
 		return PASS;
-	if (bpf_skb_load_bytes(skb, l2 + IPV6_LENGTH + ICMP_LENGTH + IPV6_LENGTH, error.shim6,
-			       SHIM6_LENGTH) < 0)
+	if (bpf_skb_load_bytes(skb, quoted + udp, error.shim6, SHIM6_LENGTH) < 0)
 		return PASS;
 	if (!(error.shim6[2] & 0x80) || error.shim6[1] != 0)
 		return PASS;
-	return rewritten_in_error(skb, l2, &error);
+	return rewritten_in_error(skb, l2, &error, udp);
 }
 
 static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
@@ -816,6 +879,8 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 	case PROTOCOL_ROUTING:
 	case PROTOCOL_DESTINATION:
 		return shim6_in(skb, l2, &header);
+	case PROTOCOL_UDP:
+		return udp_in(skb, l2, &header);
 	case PROTOCOL_ICMPV6:
 		if (bpf_skb_load_bytes(skb, l2 + IPV6_LENGTH, &type, 1) < 0)
 			return PASS;
@@ -1059,10 +1124,79 @@ static __always_inline int insert(struct __sk_buff *skb, __u32 l2, struct ipv6hd
 	return bpf_skb_store_bytes(skb, l2 + place.at, front.shim6, SHIM6_LENGTH, 0);
 }
 
+/** What an upper-layer checksum covers of the IPv6 header. */
+struct pseudo_header {
+	struct address source;
+	struct address destination;
+	__be32 length;
+	__be32 protocol;
+};
+
+static __always_inline void cover_header(struct pseudo_header *pseudo, const struct ipv6hdr *header)
+{
+	pseudo->source = *(struct address *)&header->saddr;
+	pseudo->destination = *(struct address *)&header->daddr;
+	pseudo->length = bpf_htonl(bpf_ntohs(header->payload_len));
+	pseudo->protocol = bpf_htonl(header->nexthdr);
+}
+
+/**
+ * Whether the ULP's checksum is right behind the IPv6 header and covers all that follows: then
+ * the sum over that is known from the pseudo-header alone. The ULID device offloads no checksums.
+ */
+static __always_inline int has_checksum(struct __sk_buff *skb, __u32 l2,
+					const struct ipv6hdr *header)
+{
+	__be16 checksum;
+
+	if (header->nexthdr == PROTOCOL_TCP || header->nexthdr == PROTOCOL_ICMPV6)
+		return 1;
+	if (header->nexthdr != PROTOCOL_UDP)
+		return 0;
+	return bpf_skb_load_bytes(skb, l2 + IPV6_LENGTH + 6, &checksum, 2) == 0 && checksum;
+}
+
+/** Puts the payload header in UDP in, and the locators. */
+static __noinline int insert_in_udp(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *header,
+				    const struct mapping *mapping)
+{
+	struct {
+		struct pseudo_header pseudo;
+		struct shim6_in_udp front;
+	} after = {};
+	struct pseudo_header before = {};
+	struct settings *own = own_settings();
+	__u16 length = bpf_ntohs(header->payload_len) + sizeof(after.front);
+	__s64 sum;
+
+	if (!own)
+		return -1;
+	cover_header(&before, header);
+	__builtin_memcpy(after.front.shim6, mapping->header, SHIM6_LENGTH);
+	after.front.shim6[0] = header->nexthdr;
+	after.front.source = bpf_htons(own->udp_port);
+	after.front.destination = after.front.source;
+	after.front.length = bpf_htons(length);
+	header->payload_len = bpf_htons(length);
+	header->nexthdr = PROTOCOL_UDP;
+	set_addresses(header, &mapping->locators.local, &mapping->locators.peer);
+	cover_header(&after.pseudo, header);
+	/* The rest sums up to what the ULP's pseudo-header lacks. */
+	sum = bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after, sizeof(after), 0);
+	after.front.checksum = fold(sum);
+	if (!after.front.checksum)
+		after.front.checksum = 0xffff;
+	if (bpf_skb_adjust_room(skb, sizeof(after.front), BPF_ADJ_ROOM_NET, 0) < 0 ||
+	    bpf_skb_store_bytes(skb, l2, header, sizeof(*header), 0) < 0)
+		return -1;
+	return bpf_skb_store_bytes(skb, l2 + IPV6_LENGTH, &after.front, sizeof(after.front), 0);
+}
+
 static __noinline int rewrite(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *header,
 			      const struct mapping *mapping)
 {
-	if (insert(skb, l2, header, mapping) < 0) {
+	if ((mapping->encapsulated ? insert_in_udp(skb, l2, header, mapping) :
+				     insert(skb, l2, header, mapping)) < 0) {
 		count(DROP_OUTBOUND_MALFORMED);
 		return DROP;
 	}
@@ -1071,9 +1205,9 @@ static __noinline int rewrite(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *h
 	return leave(&mapping->way);
 }
 
-/** User space cuts it up, or tells the ULP. */
-static __always_inline int too_big(struct __sk_buff *skb, __u32 l2, __u32 slot,
-				   const struct pair *ulids)
+/** User space cuts it up, tells the ULP, or computes the UDP checksum and sends it. */
+static __always_inline int hand_over(struct __sk_buff *skb, __u32 l2, __u32 slot,
+				     const struct pair *ulids)
 {
 	if (skb->len - l2 <= 2048)
 		raise_packet(skb, l2, EVENT_OVERSIZE, slot, ulids);
@@ -1125,8 +1259,10 @@ int ulid_device(struct __sk_buff *skb)
 		return leave(&state->plain);
 	}
 	if (skb->len - l2 + SHIM6_LENGTH > mapping->way.mtu)
-		return too_big(skb, l2, slot, &ulids);
+		return hand_over(skb, l2, slot, &ulids);
 	note_out(slot, &ulids, 1, octets_of(skb, l2, &header));
+	if (mapping->encapsulated && !has_checksum(skb, l2, &header))
+		return hand_over(skb, l2, slot, &ulids);
 	return rewrite(skb, l2, &header, mapping);
 }
 

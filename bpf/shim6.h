@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT_VERSION 4
+#define LAYOUT_VERSION 5
 
 /** A context without a record: forks have the pair, no context without a selector. */
 #define NO_SLOT 0xffffffff
@@ -49,6 +49,8 @@ struct mapping {
 	/** The payload extension header as it is sent, but for Next Header. */
 	__u8 header[8];
 	struct way way;
+	/** It goes in UDP, whose header `way.mtu` leaves out. */
+	__u32 encapsulated;
 };
 
 /** What is known of a ULID pair that has contexts. */
@@ -146,6 +148,9 @@ struct settings {
 	__u32 trigger_packets;
 	/** Packets after which a pair's peer is told to be an acquaintance. */
 	__u32 acquainted_packets;
+	/** Of Shim6 in UDP, at both ends; 0 where there is none. */
+	__u32 udp_port;
+	__u32 reserved;
 };
 
 enum event_kind {
@@ -169,7 +174,7 @@ struct event {
 	struct pair addresses;
 	/** The context's record, where there is one. */
 	__u32 slot;
-	/** EVENT_INBOUND_PAYLOAD: it carried the payload extension header. */
+	/** EVENT_INBOUND_PAYLOAD: it had the payload extension header. EVENT_UNKNOWN_TAG: in UDP. */
 	__u32 tagged;
 };
 

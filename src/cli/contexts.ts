@@ -97,7 +97,8 @@ function formatContexts(contexts: readonly ContextStatus[]): string {
 function formatLocators(context: ContextStatus): string {
   const { localLocator, peerLocator } = context;
   const isNull = localLocator === context.localUlid && peerLocator === context.peerUlid;
-  return isNull ? "the ULIDs" : formatPair(context);
+  if (!isNull) return formatPair(context);
+  return context.encapsulated === true ? "the ULIDs, Shim6 in UDP" : "the ULIDs";
 }
 
 function formatNext(next: ContextStatus["next"]): string {

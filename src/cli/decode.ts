@@ -8,12 +8,15 @@ import { fromHex } from "../wire/hex.ts";
 import { hasIpv6Header, packetLength } from "../wire/ipv6.ts";
 import { readCapture } from "../wire/pcap.ts";
 import { renderPacket } from "../wire/render.ts";
+import { SHIM6_UDP_PORT } from "../wire/udp.ts";
+import { wholeNumber } from "./arguments.ts";
 import { CommandError, EXIT, print, printJson } from "./command.ts";
 
 interface DecodeOptions {
   readonly json: boolean;
   readonly src?: string;
   readonly dst?: string;
+  readonly udpPort: number;
 }
 
 /** What was decoded, and what there was besides. */
@@ -40,6 +43,12 @@ export function registerDecode(program: Command): void {
     .option("--json", "print JSON for programs", false)
     .option("--src <address>", "IPv6 source address of a Shim6 header given in hexadecimal")
     .option("--dst <address>", "IPv6 destination address of it")
+    .option(
+      "--udp-port <port>",
+      "at both ends of Shim6 in UDP",
+      wholeNumber(1, 65_535),
+      SHIM6_UDP_PORT,
+    )
     .addHelpText("after", INPUT_HELP)
     .action((input: string, options: DecodeOptions) => {
       const decoded = decodeInput(input, options);
@@ -53,7 +62,7 @@ export function registerDecode(program: Command): void {
 const INPUT_HELP = `
 An argument of nothing but hexadecimal digits, white space and colons (and 0x before them) is
 the packet itself; write ./NAME for a file with such a name. The packet is a whole IPv6 packet
-when it begins with an IPv6 header that leads to a Shim6 header (next header 140) or whose
+when it begins with an IPv6 header that leads to a Shim6 header (next header 140, or UDP with the port of Shim6 at both ends) or whose
 payload length is the number of octets that follow; its own addresses count then. Anything else
 is what begins at the Shim6 header.
 
@@ -63,14 +72,14 @@ checksum is shown and is not malformed.`;
 function decodeInput(input: string, options: DecodeOptions): Decoded {
   const source = parseAddressOption("--src", options.src);
   const destination = parseAddressOption("--dst", options.dst);
-  if (isHexText(input)) return decodeHex(input, source, destination);
+  if (isHexText(input)) return decodeHex(input, source, destination, options.udpPort);
   if (source !== undefined || destination !== undefined) {
     throw new CommandError(
       "--src and --dst go with hexadecimal digits; packets in a file have their own addresses",
       EXIT.usage,
     );
   }
-  return decodeFile(input);
+  return decodeFile(input, options.udpPort);
 }
 
 function parseAddressOption(name: string, text: string | undefined): Address | undefined {
@@ -90,6 +99,7 @@ function decodeHex(
   input: string,
   source: Address | undefined,
   destination: Address | undefined,
+  port: number,
 ): Decoded {
   const bytes = fromHex(input);
   if (bytes === undefined) {
@@ -98,7 +108,7 @@ function decodeHex(
       EXIT.usage,
     );
   }
-  const packet = describeOctets(bytes, source, destination);
+  const packet = describeOctets(bytes, source, destination, port);
   return { packets: [packet], skipped: 0, unknownLinkTypes: 0 };
 }
 
@@ -107,8 +117,9 @@ function describeOctets(
   bytes: Uint8Array,
   source: Address | undefined,
   destination: Address | undefined,
+  port: number,
 ): PacketDescription {
-  const whole = describePacket(bytes);
+  const whole = describePacket(bytes, port);
   if (whole !== undefined) return whole;
   if (!hasIpv6Header(bytes) || packetLength(bytes) !== bytes.length) {
     return describeShim6(bytes, source, destination);
@@ -117,7 +128,7 @@ function describeOctets(
   return { kind: "malformed", error, code: "no-shim6-header", offset: 0 };
 }
 
-function decodeFile(path: string): Decoded {
+function decodeFile(path: string, port: number): Decoded {
   const { packets: captured, error } = readCapture(readFile(path));
   const packets: DecodedPacket[] = [];
   let unknownLinkTypes = 0;
@@ -125,7 +136,7 @@ function decodeFile(path: string): Decoded {
     const frame = ipv6FromFrame(packet.linkType, packet.bytes);
     if (frame.kind === "unknown-link-type") unknownLinkTypes += 1;
     if (frame.kind !== "ipv6") continue;
-    const description = describePacket(frame.packet);
+    const description = describePacket(frame.packet, port);
     if (description === undefined) continue;
     packets.push({ frame: index + 1, ...formatTime(packet), ...description });
   }

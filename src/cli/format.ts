@@ -67,8 +67,9 @@ export function formatFields(fields: readonly (readonly [string, string | number
   return fields.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join("\n");
 }
 
-export function formatPair({ localLocator, peerLocator }: LocatorPairStatus): string {
-  return `${localLocator} > ${peerLocator}`;
+export function formatPair(pair: LocatorPairStatus): string {
+  const { localLocator, peerLocator, encapsulated = false } = pair;
+  return `${localLocator} > ${peerLocator}${encapsulated ? " in UDP" : ""}`;
 }
 
 /** A locator's state, with TRANSIENT where it is (RFC 5533 section 5.15.3). */

@@ -43,6 +43,8 @@ export interface EndpointConfig {
    * only go to one that somebody prefers.
    */
   readonly failBack?: FailBackPolicy | undefined;
+  /** Shim6 may go in UDP where the peer takes it (docs/encapsulation.md); without it never. */
+  readonly encapsulation?: Encapsulation | undefined;
   /** Contexts at most, those under establishment included. */
   readonly maxContexts: number;
   /** Contexts at most with peers whose ULIDs are in one /64; without it no limit of their own. */
@@ -51,6 +53,11 @@ export interface EndpointConfig {
   readonly keyedHash: KeyedHash;
   /** For HBA and CGA; without it no locator can be proven, and none believed by proof. */
   readonly identity?: IdentityPrimitives;
+}
+
+export interface Encapsulation {
+  /** Of UDP, at both ends: 1024 .. 65535, as the daemon has no privilege for others. */
+  readonly port: number;
 }
 
 /** When a context returns to a better pair than the one it uses. */

@@ -54,6 +54,8 @@ export class Context {
   requestsTaken: readonly number[] = [];
   /** What the peer is being told; until it acknowledges, the old offer holds beside it. */
   update: PendingUpdate | undefined;
+  /** Both ends take Shim6 in UDP: each locator pair is there in two forms. */
+  mayEncapsulate = false;
   /** Peer locators at which the peer has answered a probe. */
   readonly reachable = new Set<Address>();
   /** For probes that nothing of our own asks for. */

@@ -21,7 +21,13 @@ import { findRefusedI1, findUndeliverable, type RefusedI1, refusedI1 } from "./i
 import { sameOffer } from "./locator-set.ts";
 import { LocatorUpdates } from "./locator-updates.ts";
 import { findForeignCriticalOption } from "./options-allowed.ts";
-import type { AddressPair, Deadline, HostSuspicion, Output } from "./output.ts";
+import {
+  type AddressPair,
+  type Deadline,
+  type HostSuspicion,
+  inForm,
+  type Output,
+} from "./output.ts";
 import { type RefusedState, Restoration } from "./restoration.ts";
 import { ERROR_CRITICAL_OPTION, ERROR_UNKNOWN_TYPE } from "./rfc5533.ts";
 import { type SavedContext, saveContext } from "./saved-context.ts";
@@ -86,8 +92,18 @@ export class Endpoint {
     return context && saveContext(context);
   }
 
-  /** A Shim6 control message has come in; `bytes` from the Shim6 header to the packet's end. */
-  handleControl(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void {
+  /**
+   * A Shim6 control message has come in.
+   * @param bytes from the Shim6 header to the packet's end
+   * @param encapsulated it came in UDP
+   */
+  handleControl(
+    now: Instant,
+    source: Address,
+    destination: Address,
+    bytes: Uint8Array,
+    encapsulated = false,
+  ): void {
     const { counters } = this.#shim;
     counters.add("control-received");
     const decoded = decodeControl(bytes);
@@ -97,7 +113,7 @@ export class Endpoint {
       return counters.add("drop-bad-address");
     }
     const { message, length, optionOffsets } = decoded.value;
-    const arrival = { local: destination, peer: source };
+    const arrival = inForm({ local: destination, peer: source }, encapsulated);
     const received = { arrival, bytes: bytes.subarray(0, length), optionOffsets };
     const foreign = findForeignCriticalOption(message);
     if (foreign >= 0) {
@@ -151,13 +167,20 @@ export class Endpoint {
    * Payload with a tag that the data plane doesn't know (RFC 5533 section 12.2): either nobody
    * has it, or a context that isn't as far yet, whose packets are discarded.
    */
-  handleUnknownTag(now: Instant, source: Address, destination: Address, tag: ContextTag): void {
+  handleUnknownTag(
+    now: Instant,
+    source: Address,
+    destination: Address,
+    tag: ContextTag,
+    encapsulated = false,
+  ): void {
     this.#shim.counters.add("drop-unknown-tag");
     const context = this.#shim.contexts.byTag(tag);
     if (context !== undefined && context.holdUntil === undefined) {
       return this.#handshake.handleTaggedPacket(now, context);
     }
-    this.#handshake.handleUnknownTag(now, tag, { local: destination, peer: source });
+    const arrival = inForm({ local: destination, peer: source }, encapsulated);
+    this.#handshake.handleUnknownTag(now, tag, arrival);
   }
 
   /** An ICMPv6 error about a packet of ours; `bytes` from the ICMPv6 header on. */
@@ -167,7 +190,8 @@ export class Endpoint {
     this.#shim.counters.add("icmp-error");
     const returned = refusedI1(bytes);
     if (returned !== undefined) return this.#handleRefusedI1(now, returned);
-    const suspect = findUndeliverable(bytes, this.#shim.contexts);
+    const { config, contexts } = this.#shim;
+    const suspect = findUndeliverable(bytes, contexts, config.encapsulation?.port);
     if (suspect?.state === "ESTABLISHED") suspect.reachability?.handleSuspicion(now);
   }
 

@@ -12,8 +12,7 @@ import type {
 } from "../wire/message.ts";
 import type { Context } from "./context.ts";
 import type { LocatorFault } from "./locator-proofs.ts";
-import { type AddressPair, samePair } from "./output.ts";
-import { CONTROL_PACKET_MAX } from "./rfc5533.ts";
+import { type AddressPair, sameEnds } from "./output.ts";
 import type { Shim } from "./shim.ts";
 import type { Instant } from "./time.ts";
 
@@ -41,7 +40,7 @@ export function sendError(
   offset: number,
 ): void {
   const packet = invokingPacket(arrival, bytes);
-  const room = CONTROL_PACKET_MAX - IPV6_HEADER_LENGTH - ERROR_HEADER;
+  const room = shim.controlRoom - IPV6_HEADER_LENGTH - ERROR_HEADER;
   const message: ErrorMessage = {
     type: "Error",
     errorCode,
@@ -93,7 +92,7 @@ export function findRefused(
     case "I2bis": {
       const context = shim.contexts.byTag(message.initiatorContextTag);
       const ours =
-        context?.initiatorNonce === message.initiatorNonce && samePair(sent, context.exchangePair);
+        context?.initiatorNonce === message.initiatorNonce && sameEnds(sent, context.exchangePair);
       return ours ? { context, message } : undefined;
     }
     case "UpdateRequest": {

@@ -1,7 +1,7 @@
 import type { I1, Option } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { Context } from "./context.ts";
-import type { AddressPair } from "./output.ts";
+import { type AddressPair, inForm } from "./output.ts";
 import type { ValidatorInput } from "./validator.ts";
 
 /* What I1, I2 and I2bis say of the context that they are about, and what that is worth. */
@@ -26,13 +26,18 @@ export function kindOfI1(
 /** The ULID pair of I1, I2 and I2bis, seen from here (RFC 5533 section 5.15.6). */
 export function ulidsOf(options: readonly Option[], arrival: AddressPair): AddressPair {
   const option = options.find(({ name }) => name === "UlidPair");
-  if (option?.name !== "UlidPair") return arrival;
+  if (option?.name !== "UlidPair") return inForm(arrival, false);
   return { local: option.receiverUlid, peer: option.senderUlid };
 }
 
 export function forkedInstanceOf(options: readonly Option[]): number {
   const option = options.find(({ name }) => name === "ForkedInstanceIdentifier");
   return option?.name === "ForkedInstanceIdentifier" ? option.identifier : 0;
+}
+
+/** Whether the peer takes Shim6 in UDP at this port, as we do. */
+export function takesUdp(options: readonly Option[], port: number | undefined): boolean {
+  return options.some((option) => option.name === "UdpEncapsulation" && option.port === port);
 }
 
 export function validatorInput(

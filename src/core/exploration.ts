@@ -5,10 +5,16 @@ import {
   RECEIVED_REPORTS_MAX,
   SENT_REPORTS_MAX,
 } from "./defaults.ts";
-import { type AddressPair, pairKey } from "./output.ts";
+import { type AddressPair, inForm, isEncapsulated, pairKey } from "./output.ts";
 import type { Random } from "./random.ts";
 import { INITIAL_PROBE_TIMEOUT, MAX_PROBE_TIMEOUT, NUMBER_OF_INITIAL_PROBES } from "./rfc5534.ts";
 import { after, type Duration, type Instant, scale } from "./time.ts";
+
+/** A probe of ours; the report does not tell in which form it left. */
+interface SentProbe {
+  readonly pair: AddressPair;
+  readonly report: ProbeReport;
+}
 
 /**
  * One exploration of a context's locator pairs (RFC 5534 section 4.3): which pair is next,
@@ -19,7 +25,7 @@ export class Exploration {
   #position = 0;
   #scheduled = 0;
   #nextProbe: Instant | undefined;
-  readonly #sent: ProbeReport[] = [];
+  readonly #sent: SentProbe[] = [];
   readonly #reported = new Set<number>();
   readonly #received = new Map<string, ProbeReport>();
   readonly #answered = new Set<string>();
@@ -108,16 +114,20 @@ export class Exploration {
   }
 
   /** Notes a probe of ours; the reports for its message, itself first. */
-  recordSent(probe: ProbeReport): ProbeReport[] {
-    this.#sent.unshift(probe);
+  recordSent(pair: AddressPair, nonce: number): ProbeReport[] {
+    const report = { source: pair.local, destination: pair.peer, nonce, data: 0 };
+    this.#sent.unshift({ pair, report });
     this.#sent.length = Math.min(this.#sent.length, PROBES_REMEMBERED);
-    const earlier = this.#sent.slice(1).filter(({ nonce }) => !this.#reported.has(nonce));
-    return [probe, ...earlier.slice(0, SENT_REPORTS_MAX - 1)];
+    const reports = this.#sent.slice(1).map((sent) => sent.report);
+    const earlier = reports.filter((other) => !this.#reported.has(other.nonce));
+    return [report, ...earlier.slice(0, SENT_REPORTS_MAX - 1)];
   }
 
-  /** Notes a probe of the peer's, the latest of each pair. */
-  recordReceived(probe: ProbeReport): void {
-    const key = `${probe.source} ${probe.destination}`;
+  /** Notes a probe of the peer's, the latest of each pair in each form. */
+  recordReceived(probe: ProbeReport, arrival: AddressPair): void {
+    const key = pairKey(
+      inForm({ local: probe.destination, peer: probe.source }, isEncapsulated(arrival)),
+    );
     this.#received.delete(key);
     this.#received.set(key, probe);
   }
@@ -126,10 +136,10 @@ export class Exploration {
   confirmedBy(reports: readonly ProbeReport[]): AddressPair[] {
     const pairs: AddressPair[] = [];
     for (const report of reports) {
-      const mine = this.#sent.find(({ nonce }) => nonce === report.nonce);
+      const mine = this.#sent.find((sent) => sent.report.nonce === report.nonce);
       if (mine === undefined) continue;
-      this.#reported.add(mine.nonce);
-      pairs.push({ local: mine.source, peer: mine.destination });
+      this.#reported.add(report.nonce);
+      pairs.push(mine.pair);
     }
     return pairs;
   }

@@ -9,7 +9,7 @@ import {
   FAIL_BACK_SEND_TIMEOUTS,
   WATCHED_PAIRS_MAX,
 } from "./defaults.ts";
-import { type AddressPair, pairKey, samePair } from "./output.ts";
+import { type AddressPair, pairKey, sameEnds, samePair } from "./output.ts";
 import type { PairChoice } from "./pair-choice.ts";
 import { PairWatch } from "./pair-watch.ts";
 import { pairQuestion } from "./question.ts";
@@ -177,7 +177,7 @@ export class FailBack {
     for (const watch of this.#watches) {
       before.delete(pairKey(watch.pair));
       if (!active.has(watch)) watch.begin(this.#firstProbe(now));
-      if (this.#sought !== undefined && samePair(this.#sought, watch.pair)) want(watch, now);
+      if (this.#sought !== undefined && sameEnds(this.#sought, watch.pair)) want(watch, now);
     }
     this.#sought = undefined;
     this.#remembered = [...before.values()].filter(

@@ -6,7 +6,7 @@ import { REPETITION_INTERVAL } from "./defaults.ts";
 import { locatorOptions } from "./locator-set.ts";
 import { keepaliveTimeoutOption } from "./locator-updates.ts";
 import { fitOffer } from "./message-size.ts";
-import { type AddressPair, samePair } from "./output.ts";
+import { type AddressPair, inForm, isEncapsulated, sameEnds } from "./output.ts";
 import { I1_TIMEOUT, I2_TIMEOUT, I2BIS_TIMEOUT } from "./rfc5533.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
 import type { Shim } from "./shim.ts";
@@ -22,8 +22,8 @@ export class HandshakeSender {
   }
 
   sendI1(now: Instant, context: Context): void {
-    this.#changePair(context);
     context.i1Sent += 1;
+    this.#changePair(context);
     context.i2Sent = 0;
     context.retransmitAt = this.#backOff(now, I1_TIMEOUT, context.i1Sent);
     const message: I1 = {
@@ -62,7 +62,7 @@ export class HandshakeSender {
       this.#shim.emit({ type: "watch", tag, on: true });
     }
     context.secondSentAt = now;
-    const { message, offer } = fitOffer(context.offer, (part) =>
+    const { message, offer } = fitOffer(this.#shim.controlRoom, context.offer, (part) =>
       this.#second(context, proof, part),
     );
     context.offer = offer;
@@ -85,10 +85,16 @@ export class HandshakeSender {
    */
   #changePair(context: Context): void {
     const [next, ...others] = context.pairsToAsk;
-    if (next === undefined) return;
+    if (next === undefined) return this.#changeForm(context);
     context.pairsToAsk = [...others, next];
     context.exchangePair = next;
     this.#shim.contexts.setInitiatorNonce(context, this.#shim.freshNonce());
+  }
+
+  /** Where the path drops protocol 140 UDP may pass: I1s take turns. */
+  #changeForm(context: Context): void {
+    if (this.#shim.config.encapsulation === undefined || context.i1Sent === 1) return;
+    context.exchangePair = inForm(context.exchangePair, !isEncapsulated(context.exchangePair));
   }
 
   #second(context: Context, proof: ResponderProof, offer: readonly LocalLocator[]): I2 | I2bis {
@@ -130,7 +136,7 @@ export class HandshakeSender {
   }
 
   sendR2(context: Context, arrival: AddressPair, initiatorNonce: number): void {
-    const { message, offer } = fitOffer(context.offer, (part): R2 => {
+    const { message, offer } = fitOffer(this.#shim.controlRoom, context.offer, (part): R2 => {
       const options = this.#ownOptions(context, part);
       return { type: "R2", responderContextTag: context.tag, initiatorNonce, options };
     });
@@ -144,20 +150,25 @@ export class HandshakeSender {
     return after(now, scale(nominal, this.#shim.random.between(0.5, 1.5)));
   }
 
-  /** Our locators, and the peer's Keepalive Timeout where it isn't the default (RFC 5534 section 5.3). */
-  #ownOptions(context: Context, offer: readonly LocalLocator[]): Option[] {
-    const { generation, sendTimeout } = context;
-    const options = locatorOptions(this.#shim.proofs, offer, generation);
+  /**
+   * Our locators, the peer's Keepalive Timeout where it isn't the default (RFC 5534 section 5.3),
+   * and whether we take UDP.
+   */
+  #ownOptions({ generation, sendTimeout }: Context, offer: readonly LocalLocator[]): Option[] {
+    const { config, proofs } = this.#shim;
+    const options = locatorOptions(proofs, offer, generation);
     const keepaliveTimeout = this.#shim.keepaliveTimeout(sendTimeout);
-    if (keepaliveTimeout === SEND_TIMEOUT) return options;
-    return [...options, keepaliveTimeoutOption(keepaliveTimeout)];
+    if (keepaliveTimeout !== SEND_TIMEOUT) options.push(keepaliveTimeoutOption(keepaliveTimeout));
+    if (config.encapsulation === undefined) return options;
+    const { port } = config.encapsulation;
+    return [...options, { name: "UdpEncapsulation", critical: false, port }];
   }
 }
 
 /** What I1, I2 and I2bis need where addresses and FII zero don't name the context. */
 function identityOptions({ exchangePair, forkedInstance, ulids }: Context): Option[] {
   const options: Option[] = [];
-  if (!samePair(exchangePair, ulids)) {
+  if (!sameEnds(exchangePair, ulids)) {
     const { local: senderUlid, peer: receiverUlid } = ulids;
     options.push({ name: "UlidPair", critical: false, senderUlid, receiverUlid });
   }

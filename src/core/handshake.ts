@@ -10,11 +10,17 @@ import {
   type EstablishmentAction,
   type EstablishmentEvent,
 } from "./establishment.ts";
-import { forkedInstanceOf, kindOfI1, ulidsOf, validatorInput } from "./exchange-claims.ts";
+import {
+  forkedInstanceOf,
+  kindOfI1,
+  takesUdp,
+  ulidsOf,
+  validatorInput,
+} from "./exchange-claims.ts";
 import { HandshakeSender, recoveryInput } from "./handshake-sender.ts";
 import { acceptLocators, nothingTold, offerLocators, type PeerLocatorSet } from "./locator-set.ts";
 import { keepaliveTimeoutIn, type LocatorUpdates } from "./locator-updates.ts";
-import { type AddressPair, type FailureCause, samePair } from "./output.ts";
+import { type AddressPair, type FailureCause, inForm, isEncapsulated, samePair } from "./output.ts";
 import { PairChoice } from "./pair-choice.ts";
 import { Reachability } from "./reachability.ts";
 import {
@@ -34,6 +40,8 @@ interface PeerState {
   readonly tag: ContextTag;
   readonly set: PeerLocatorSet;
   readonly keepaliveTimeout: Duration;
+  /** It takes UDP, as we do. */
+  readonly mayEncapsulate: boolean;
   /** The pair that the exchange has proven to reach the peer, seen from here. */
   readonly proven: AddressPair;
   /** Of the packet. */
@@ -87,7 +95,7 @@ export class Handshake {
    * Identifier that the pair has not yet (RFC 5533 section 7.7). The exchange runs where the
    * origin's payload runs. `undefined` when there is no room.
    */
-  fork(now: Instant, { ulids, locators, peer }: Context): Context | undefined {
+  fork(now: Instant, { ulids, locators, peer, mayEncapsulate }: Context): Context | undefined {
     const { contexts, random } = this.#shim;
     const forkedInstance = fresh(
       () => random.uint32(),
@@ -97,6 +105,7 @@ export class Handshake {
     if (context === undefined) return undefined;
     context.exchangePair = locators;
     context.peer = peer;
+    context.mayEncapsulate = mayEncapsulate;
     this.#run(now, context, "open", {});
     return context;
   }
@@ -135,6 +144,7 @@ export class Handshake {
     if (validator === undefined) return this.#shim.counters.add("drop-malformed");
     if (context.state === "I1-SENT") {
       context.proof = { nonce: message.responderNonce, validator: validator.validator };
+      context.exchangePair = inForm(context.exchangePair, isEncapsulated(arrival));
     }
     this.#run(now, context, "r1", { arrival });
   }
@@ -336,6 +346,7 @@ export class Handshake {
     this.#shim.contexts.setPeerTag(context, peer.tag);
     context.peer = peer.set;
     context.keepaliveTimeout = peer.keepaliveTimeout;
+    context.mayEncapsulate = peer.mayEncapsulate;
     context.allowance.heard(peer.octets);
     this.#shim.noteChange(context);
     this.#resolveConfusion(now, context, peer.tag);
@@ -429,7 +440,8 @@ export class Handshake {
     }
     const keepaliveTimeout = keepaliveTimeoutIn(options) ?? SEND_TIMEOUT;
     const octets = IPV6_HEADER_LENGTH + received.bytes.length;
-    return { tag, set: accepted.value, keepaliveTimeout, proven, octets };
+    const mayEncapsulate = takesUdp(options, this.#shim.config.encapsulation?.port);
+    return { tag, set: accepted.value, keepaliveTimeout, mayEncapsulate, proven, octets };
   }
 }
 

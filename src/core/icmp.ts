@@ -1,12 +1,12 @@
 import { addressFromBytes } from "../wire/address.ts";
 import { concernsPath } from "../wire/icmp6.ts";
-import { IPV6_HEADER_LENGTH } from "../wire/ipv6.ts";
+import { IPV6_HEADER_LENGTH, shim6OffsetAt } from "../wire/ipv6.ts";
 import type { I1 } from "../wire/message.ts";
 import { decodePayloadHeader } from "../wire/payload-header.ts";
 import type { Context } from "./context.ts";
 import type { ContextTable } from "./context-table.ts";
 import { decodeQuoted } from "./errors.ts";
-import { type AddressPair, samePair } from "./output.ts";
+import { type AddressPair, sameEnds } from "./output.ts";
 
 const PARAMETER_PROBLEM = 4;
 const UNRECOGNIZED_NEXT_HEADER = 1;
@@ -22,7 +22,7 @@ export function findRefusedI1(
 ): Context | undefined {
   const context = contexts.byTag(message.initiatorContextTag);
   if (context?.initiatorNonce !== message.initiatorNonce) return undefined;
-  return samePair(sent, context.exchangePair) ? context : undefined;
+  return sameEnds(sent, context.exchangePair) ? context : undefined;
 }
 
 /** An I1 that has come back, and the pair that it left over. */
@@ -41,28 +41,39 @@ export function refusedI1(bytes: Uint8Array): RefusedI1 | undefined {
 }
 
 const PAYLOAD_HEADER = 8;
-const SHIM6 = 140;
 
 /**
  * The context whose current locator pair an ICMPv6 error calls dead (RFC 5533 section 8): by
  * the peer's tag where payload was rewritten, by the ULIDs where it left as it was. Errors that
  * another pair doesn't cure name none: Packet Too Big, port unreachable, parameter problem.
+ * @param port of Shim6 in UDP
  */
-export function findUndeliverable(bytes: Uint8Array, contexts: ContextTable): Context | undefined {
+export function findUndeliverable(
+  bytes: Uint8Array,
+  contexts: ContextTable,
+  port: number | undefined,
+): Context | undefined {
   const [type = 0, code = 0] = bytes;
   const packet = bytes.subarray(ICMP_HEADER);
   if (!concernsPath({ type, code }) || packet.length < IPV6_HEADER_LENGTH + PAYLOAD_HEADER)
     return undefined;
   const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
-  const context = packet[6] === SHIM6 ? byPeerTag(packet, contexts) : contexts.byUlids(sent, 0);
-  return context !== undefined && samePair(context.locators, sent) ? context : undefined;
+  const offset = shim6OffsetAt(packet, packet[6] ?? 0, IPV6_HEADER_LENGTH, port);
+  const context =
+    offset === undefined
+      ? contexts.byUlids(sent, 0)
+      : byPeerTag(packet.subarray(offset), sent, contexts);
+  return context !== undefined && sameEnds(context.locators, sent) ? context : undefined;
 }
 
-function byPeerTag(packet: Uint8Array, contexts: ContextTable): Context | undefined {
-  const header = decodePayloadHeader(packet.subarray(IPV6_HEADER_LENGTH));
+function byPeerTag(
+  shim6: Uint8Array,
+  sent: AddressPair,
+  contexts: ContextTable,
+): Context | undefined {
+  const header = decodePayloadHeader(shim6);
   if (!header.ok) return undefined;
-  const sent = { local: addressFromBytes(packet, 8), peer: addressFromBytes(packet, 24) };
   return contexts
     .byPeerTag(header.value.receiverContextTag)
-    .find((context) => samePair(context.locators, sent));
+    .find((context) => sameEnds(context.locators, sent));
 }

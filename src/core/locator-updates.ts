@@ -161,7 +161,7 @@ export class LocatorUpdates {
     if (isTold(offer)) return;
     const nonce = this.#shim.random.uint32();
     const generation = nextGeneration(context, offer, whole);
-    const fitted = fitOffer(offer, (part): UpdateRequest => {
+    const fitted = fitOffer(this.#shim.controlRoom, offer, (part): UpdateRequest => {
       const options = this.#changes(context, part, generation);
       const receiverContextTag = context.peerTag ?? context.tag;
       return { type: "UpdateRequest", receiverContextTag, requestNonce: nonce, options };

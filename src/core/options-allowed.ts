@@ -8,14 +8,17 @@ const LOCATORS: readonly OptionName[] = [
   "KeepaliveTimeout",
 ];
 
+/** What an exchange tells of its sender. */
+const OWN: readonly OptionName[] = [...LOCATORS, "UdpEncapsulation"];
+
 /** Which options each message may carry (RFC 5533 sections 5.4 to 5.13, RFC 5534 section 5.3). */
 const ALLOWED: Readonly<Record<ControlMessage["type"], readonly OptionName[]>> = {
   I1: ["UlidPair", "ForkedInstanceIdentifier"],
   R1: ["ResponderValidator"],
-  I2: ["ResponderValidator", "UlidPair", "ForkedInstanceIdentifier", ...LOCATORS],
-  R2: LOCATORS,
+  I2: ["ResponderValidator", "UlidPair", "ForkedInstanceIdentifier", ...OWN],
+  R2: OWN,
   R1bis: ["ResponderValidator"],
-  I2bis: ["ResponderValidator", "UlidPair", "ForkedInstanceIdentifier", ...LOCATORS],
+  I2bis: ["ResponderValidator", "UlidPair", "ForkedInstanceIdentifier", ...OWN],
   UpdateRequest: LOCATORS,
   UpdateAcknowledgement: [],
   Keepalive: [],

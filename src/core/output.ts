@@ -10,15 +10,31 @@ import type { TrafficDirection } from "./traffic.ts";
 export interface AddressPair {
   readonly local: Address;
   readonly peer: Address;
+  /** Of a locator pair: what has a Shim6 header goes there in UDP (docs/encapsulation.md). */
+  readonly encapsulated?: boolean | undefined;
+}
+
+/** The same addresses, whatever form Shim6 has between them. */
+export function sameEnds(a: AddressPair, b: AddressPair): boolean {
+  return a.local === b.local && a.peer === b.peer;
 }
 
 export function samePair(a: AddressPair, b: AddressPair): boolean {
-  return a.local === b.local && a.peer === b.peer;
+  return sameEnds(a, b) && isEncapsulated(a) === isEncapsulated(b);
+}
+
+export function isEncapsulated({ encapsulated = false }: AddressPair): boolean {
+  return encapsulated;
+}
+
+/** The pair in UDP, or not. */
+export function inForm({ local, peer }: AddressPair, encapsulated: boolean): AddressPair {
+  return encapsulated ? { local, peer, encapsulated } : { local, peer };
 }
 
 /** The pair as a key of a Map. */
 export function pairKey(pair: AddressPair): string {
-  return `${pair.local} ${pair.peer}`;
+  return `${pair.local} ${pair.peer}${isEncapsulated(pair) ? " in UDP" : ""}`;
 }
 
 /** What the core wants done. The driver takes these from `Endpoint.poll()` until none is left. */
@@ -28,6 +44,8 @@ export type Output =
       readonly type: "send";
       readonly source: Address;
       readonly destination: Address;
+      /** In UDP. */
+      readonly encapsulated: boolean;
       readonly bytes: Uint8Array;
       readonly message: ControlMessage;
       readonly tag: ContextTag | undefined;

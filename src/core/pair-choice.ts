@@ -1,5 +1,5 @@
 import type { Context } from "./context.ts";
-import { type AddressPair, samePair } from "./output.ts";
+import { type AddressPair, inForm, sameEnds, samePair } from "./output.ts";
 import {
   betterPairs,
   choosePair,
@@ -28,14 +28,13 @@ export class PairChoice {
 
   /** All of them, in the order in which an exploration tries them. */
   ordered(): AddressPair[] {
-    const { locators, preferred, pin, peerLocators } = this.#context;
-    const pairs = orderPairs(this.#locals, peerLocators, locators, this.#draw).filter((pair) =>
-      this.allows(pair),
-    );
+    const { locators, preferred, pin, peerLocators, mayEncapsulate } = this.#context;
+    const all = orderPairs(this.#locals, peerLocators, locators, this.#draw, mayEncapsulate);
+    const pairs = all.filter((pair) => this.allows(pair));
     if (preferred === undefined) return pairs;
     // Whether the current one has failed is asked last, unless nothing less takes us off it.
-    const isSuspect = pin === undefined && samePair(preferred, locators);
-    return isSuspect ? pairs : moveFirst(pairs, preferred);
+    const isSuspect = pin === undefined && sameEnds(preferred, locators);
+    return isSuspect ? pairs : formsOf(preferred).reduceRight(moveFirst, pairs);
   }
 
   /** All of them, the current one first: it may well work. */
@@ -45,25 +44,30 @@ export class PairChoice {
 
   /** Of pairs that work, the one to use. */
   best(confirmed: readonly AddressPair[]): AddressPair | undefined {
-    const { locators, preferred, peerLocators } = this.#context;
-    const wanted = preferred === undefined ? [locators] : [preferred, locators];
+    const { locators, preferred, peerLocators, mayEncapsulate } = this.#context;
+    const wanted = preferred === undefined ? [locators] : [...formsOf(preferred), locators];
     const allowed = confirmed.filter((pair) => this.allows(pair));
-    return choosePair(allowed, wanted, this.#locals, peerLocators, this.#draw);
+    return choosePair(allowed, wanted, this.#locals, peerLocators, this.#draw, mayEncapsulate);
   }
 
   /** Pairs to be preferred to the current one, the best first; none that is known not to work. */
   better(): AddressPair[] {
-    const { locators, preferred, pin, peerLocators, ulids } = this.#context;
-    if (preferred !== undefined && samePair(preferred, locators)) return [];
+    const { locators, preferred, pin, peerLocators, ulids, mayEncapsulate } = this.#context;
+    if (preferred !== undefined && sameEnds(preferred, locators)) {
+      return samePair(preferred, locators) ? [] : [preferred];
+    }
     const isAutomatic = this.#shim.config.failBack !== undefined && pin === undefined;
-    const natural = isAutomatic ? betterPairs(this.#locals, peerLocators, locators, ulids) : [];
+    const natural = isAutomatic
+      ? betterPairs(this.#locals, peerLocators, locators, ulids, mayEncapsulate)
+      : [];
     if (preferred === undefined || !this.#isUsable(preferred)) return natural;
-    return [preferred, ...natural.filter((pair) => !samePair(pair, preferred))];
+    const wanted = mayEncapsulate ? formsOf(preferred) : [preferred];
+    return [...wanted, ...natural.filter((pair) => !sameEnds(pair, preferred))];
   }
 
   /** False for what a strict pin keeps payload from. */
   allows(pair: AddressPair): boolean {
-    return this.#onlyPair === undefined || samePair(pair, this.#onlyPair);
+    return this.#onlyPair === undefined || sameEnds(pair, this.#onlyPair);
   }
 
   get #onlyPair(): AddressPair | undefined {
@@ -90,4 +94,9 @@ export class PairChoice {
   get #draw(): Draw {
     return () => this.#shim.random.between(0, 1);
   }
+}
+
+/** A pair as it may be used; whoever asks for it asks for either. */
+function formsOf(pair: AddressPair): AddressPair[] {
+  return [inForm(pair, false), inForm(pair, true)];
 }

@@ -1,5 +1,5 @@
 import { type Address, isLinkLocal, isMulticast, isUnspecified } from "../wire/address.ts";
-import { type AddressPair, pairKey, samePair } from "./output.ts";
+import { type AddressPair, inForm, pairKey, samePair } from "./output.ts";
 
 /** An address that can end a pair, with what orders it. */
 export interface PairCandidate {
@@ -29,7 +29,7 @@ interface RankedPair {
  * All pairs in the order in which an exploration tries them (RFC 5534 section 4.3): those that
  * share neither address with the failed pair, then those that share one, then the failed pair
  * itself; within that, pairs of locators not known to be broken, of lower preference, and not
- * transient first. Among equals weights draw lots, so that many contexts spread by weight;
+ * transient, and without UDP first. Among equals weights draw lots, so that many contexts spread by weight;
  * without weights the order of the lists holds, and nothing is drawn.
  */
 export function orderPairs(
@@ -37,6 +37,7 @@ export function orderPairs(
   peers: readonly PairCandidate[],
   failed: AddressPair | undefined,
   draw: Draw,
+  mayEncapsulate = false,
 ): AddressPair[] {
   const lotOfLocal = lots(locals);
   const lotOfPeer = lots(peers);
@@ -45,16 +46,18 @@ export function orderPairs(
     if (!weighted) return 0;
     return -Math.log(1 - draw()) / ((lotOfLocal?.(local) ?? 1) * (lotOfPeer?.(peer) ?? 1));
   };
-  return rankPairs(locals, peers, (local, peer) => [
+  return rankPairs(locals, peers, mayEncapsulate, (local, peer, encapsulated) => [
     Number(local.address === failed?.local) + Number(peer.address === failed?.peer),
     ...standing(local, peer),
+    Number(encapsulated),
     lot(local, peer),
   ]).map(({ pair }) => pair);
 }
 
 /**
  * The pairs that locator preferences put before `current`, the best first; none that is known to
- * be broken. Among equals the ULIDs themselves come first: packets between them need no header.
+ * be broken. Among equals the ULIDs themselves come first: packets between them need no header;
+ * then those without UDP.
  * Lots are drawn for a new pair only; whoever has one keeps it.
  */
 export function betterPairs(
@@ -62,13 +65,16 @@ export function betterPairs(
   peers: readonly PairCandidate[],
   current: AddressPair,
   ulids: AddressPair,
+  mayEncapsulate = false,
 ): AddressPair[] {
   const ranked = rankPairs(
     locals,
     peers.filter(({ broken }) => !broken),
-    (local, peer) => [
+    mayEncapsulate,
+    (local, peer, encapsulated) => [
       ...standing(local, peer),
       Number(local.address !== ulids.local || peer.address !== ulids.peer),
+      Number(encapsulated),
     ],
   );
   const own = ranked.find(({ pair }) => samePair(pair, current))?.rank;
@@ -88,14 +94,18 @@ function standing(local: PairCandidate, peer: PairCandidate): number[] {
 function rankPairs(
   locals: readonly PairCandidate[],
   peers: readonly PairCandidate[],
-  rank: (local: PairCandidate, peer: PairCandidate) => readonly number[],
+  mayEncapsulate: boolean,
+  rank: (local: PairCandidate, peer: PairCandidate, encapsulated: boolean) => readonly number[],
 ): RankedPair[] {
+  const forms = mayEncapsulate ? [false, true] : [false];
   const ranked = locals.flatMap((local) =>
     peers
       .filter((peer) => sameScope(local.address, peer.address))
-      .map((peer): RankedPair => {
+      .flatMap((peer) => {
         const pair = { local: local.address, peer: peer.address };
-        return { pair, rank: rank(local, peer) };
+        return forms.map((encapsulated): RankedPair => {
+          return { pair: inForm(pair, encapsulated), rank: rank(local, peer, encapsulated) };
+        });
       }),
   );
   return ranked.sort((a, b) => compareRanks(a.rank, b.rank));
@@ -108,13 +118,16 @@ export function choosePair(
   locals: readonly PairCandidate[],
   peers: readonly PairCandidate[],
   draw: Draw,
+  mayEncapsulate = false,
 ): AddressPair | undefined {
   const keys = new Set(working.map(pairKey));
   const first = wanted.find(
     (pair) => keys.has(pairKey(pair)) && locals.some(({ address }) => address === pair.local),
   );
   if (first !== undefined) return first;
-  return orderPairs(locals, peers, undefined, draw).find((pair) => keys.has(pairKey(pair)));
+  return orderPairs(locals, peers, undefined, draw, mayEncapsulate).find((pair) =>
+    keys.has(pairKey(pair)),
+  );
 }
 
 /** The pairs with this one first, when it is among them. */

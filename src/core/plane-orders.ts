@@ -1,5 +1,5 @@
 import type { Context } from "./context.ts";
-import { samePair } from "./output.ts";
+import { sameEnds } from "./output.ts";
 import type { PairChoice } from "./pair-choice.ts";
 import type { Shim } from "./shim.ts";
 
@@ -30,7 +30,7 @@ export class PlaneOrders {
     if (forkedInstance !== 0) {
       if (selector === undefined) return;
       this.#shim.emit({ type: "set-mapping", tag, mapping: { ...mapping, selector } });
-    } else if (samePair(locators, ulids)) {
+    } else if (sameEnds(locators, ulids)) {
       this.#shim.emit({ type: "clear-mapping", tag });
     } else {
       this.#shim.emit({ type: "set-mapping", tag, mapping });

@@ -13,6 +13,7 @@ import {
   type ExplorationCause,
   type HostSuspicion,
   type SwitchCause,
+  sameEnds,
   samePair,
 } from "./output.ts";
 import { PairChoice } from "./pair-choice.ts";
@@ -77,7 +78,7 @@ export class Reachability {
   /** Payload begins to leave as the context says, and looks for the preferred pair. */
   start(): void {
     const { locators, ulids, forkedInstance } = this.#context;
-    if (forkedInstance !== 0 || !samePair(locators, ulids)) this.#orders.applyMapping();
+    if (forkedInstance !== 0 || !sameEnds(locators, ulids)) this.#orders.applyMapping();
     this.#orders.applyErrorPolicy();
     this.seekPreferred();
   }
@@ -354,7 +355,7 @@ export class Reachability {
     if (probe === undefined) return;
     this.#heardAt = now;
     const [itself] = probe.message.sentProbes;
-    if (itself !== undefined) this.#exploration.recordReceived(itself);
+    if (itself !== undefined) this.#exploration.recordReceived(itself, probe.arrival);
     const confirmed = this.#exploration
       .confirmedBy(probe.message.receivedProbes)
       .filter((pair) => this.#context.hasPair(pair));
@@ -450,17 +451,11 @@ export class Reachability {
     }
     const receiverContextTag = this.#context.peerTag;
     if (pair === undefined || receiverContextTag === undefined) return;
-    const itself = {
-      source: pair.local,
-      destination: pair.peer,
-      nonce: random.uint32(),
-      data: 0,
-    };
     const message: Probe = {
       type: "Probe",
       receiverContextTag,
       state: PROBE_STATES[this.#state],
-      sentProbes: this.#exploration.recordSent(itself),
+      sentProbes: this.#exploration.recordSent(pair, random.uint32()),
       receivedProbes: this.#exploration.receivedReports,
       options: [],
     };

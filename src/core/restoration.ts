@@ -9,6 +9,7 @@ import { Context } from "./context.ts";
 import { METHOD_UNVERIFIED } from "./defaults.ts";
 import type { PeerLocatorSet } from "./locator-set.ts";
 import type { LocatorUpdates, PendingUpdate } from "./locator-updates.ts";
+import { inForm } from "./output.ts";
 import { Reachability } from "./reachability.ts";
 import { readSavedContext, type SavedContext, type SavedLocator } from "./saved-context.ts";
 import type { Shim } from "./shim.ts";
@@ -71,8 +72,17 @@ export class Restoration {
     }
     const context = makeContext(saved, offer);
     context.peer = peer.value;
+    this.#takeForm(context, saved);
     context.update = update.value;
     return success(context);
+  }
+
+  /** This run may not take UDP any more; then the peer's REAP, too, finds what works. */
+  #takeForm(context: Context, { locators, mayEncapsulate }: SavedContext): void {
+    const takesUdp = this.#shim.config.encapsulation !== undefined;
+    context.mayEncapsulate = takesUdp && mayEncapsulate;
+    context.locators = inForm(locators, takesUdp && locators.encapsulated);
+    context.exchangePair = context.locators;
   }
 
   #findObstacle(saved: SavedContext): string | undefined {
@@ -200,8 +210,6 @@ function makeContext(saved: SavedContext, offer: readonly LocalLocator[]): Conte
   context.establishedAt = saved.establishedAt;
   context.lastSwitchAt = saved.lastSwitchAt ?? undefined;
   context.switches = saved.switches;
-  context.locators = saved.locators;
-  context.exchangePair = saved.locators;
   context.preferred = saved.preferred ?? undefined;
   context.pin = saved.pin ?? undefined;
   context.selector = saved.selector ?? undefined;

@@ -6,6 +6,7 @@ import type { ContextTag } from "../wire/tag.ts";
 import type { LocalLocator } from "./config.ts";
 import type { Context } from "./context.ts";
 import { type PendingUpdate, updateRequest } from "./locator-updates.ts";
+import { isEncapsulated } from "./output.ts";
 import {
   finite,
   flag,
@@ -32,10 +33,11 @@ import {
 import type { Duration } from "./time.ts";
 
 /** Of the form below: a change that older or newer releases would misread gets another number. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** What an option can say: 1 to 65,535 s. */
 const TIMEOUT = ranged(1000, 65_535_000) as Reader<Duration>;
+const LOCATORS = record({ local: ADDRESS, peer: ADDRESS, encapsulated: flag });
 
 const OWN_LOCATORS = list(
   record({
@@ -80,7 +82,8 @@ const CONTEXT = record({
   establishedAt: INSTANT,
   lastSwitchAt: nullable(INSTANT),
   switches: COUNT,
-  locators: PAIR,
+  locators: LOCATORS,
+  mayEncapsulate: flag,
   preferred: nullable(PAIR),
   pin: nullable(PIN),
   selector: nullable(SELECTOR),
@@ -160,7 +163,8 @@ export function saveContext(context: Context): SavedContext | undefined {
     establishedAt,
     lastSwitchAt: context.lastSwitchAt ?? null,
     switches: context.switches,
-    locators: context.locators,
+    locators: { ...context.locators, encapsulated: isEncapsulated(context.locators) },
+    mayEncapsulate: context.mayEncapsulate,
     preferred: context.preferred ?? null,
     pin: context.pin ?? null,
     selector: selector ?? null,

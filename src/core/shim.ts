@@ -1,5 +1,6 @@
 import type { Address } from "../wire/address.ts";
 import { encodeControl } from "../wire/control.ts";
+import { UDP_HEADER_LENGTH } from "../wire/ipv6.ts";
 import type { ControlMessage } from "../wire/message.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import { BoundedMap } from "./bounded-map.ts";
@@ -18,9 +19,16 @@ import {
   UNPROVEN_PACKETS_PER_SECOND,
 } from "./defaults.ts";
 import { LocatorProofs } from "./locator-proofs.ts";
-import type { AddressPair, CloseCause, ContextEvent, Output } from "./output.ts";
+import {
+  type AddressPair,
+  type CloseCause,
+  type ContextEvent,
+  isEncapsulated,
+  type Output,
+} from "./output.ts";
 import { PrefixBuckets } from "./prefix-buckets.ts";
 import { Random } from "./random.ts";
+import { CONTROL_PACKET_MAX } from "./rfc5533.ts";
 import type { Duration, Instant } from "./time.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { Validator } from "./validator.ts";
@@ -69,6 +77,12 @@ export class Shim {
     return Math.min(sendTimeout, this.config.keepaliveTimeout ?? sendTimeout) as Duration;
   }
 
+  /** Octets of a control packet at most (RFC 5533 section 5.1), also where it goes in UDP. */
+  get controlRoom(): number {
+    const { encapsulation } = this.config;
+    return CONTROL_PACKET_MAX - (encapsulation === undefined ? 0 : UDP_HEADER_LENGTH);
+  }
+
   emit(output: Output): void {
     this.#outputs.push(output);
   }
@@ -89,7 +103,9 @@ export class Shim {
   send(pair: AddressPair, message: ControlMessage, tag: ContextTag | undefined): void {
     this.counters.add("control-sent");
     const bytes = encodeControl(message);
-    this.emit({ type: "send", source: pair.local, destination: pair.peer, bytes, message, tag });
+    const { local: source, peer: destination } = pair;
+    const encapsulated = isEncapsulated(pair);
+    this.emit({ type: "send", source, destination, encapsulated, bytes, message, tag });
   }
 
   /** Answers a message that no context vouches for, within the rate for all such answers. */

@@ -220,6 +220,8 @@ export interface ContextStatus {
   readonly peerUlid: string;
   readonly localLocator: string;
   readonly peerLocator: string;
+  /** See {@link LocatorPairStatus}. */
+  readonly encapsulated?: true;
   /** The pair to use whenever it works; `null` for whichever does. */
   readonly preferred: LocatorPairStatus | null;
   /** Whether it is pinned to the preferred pair, and how firmly. */
@@ -282,6 +284,8 @@ export interface OpenRequest {
 export interface LocatorPairStatus {
   readonly localLocator: string;
   readonly peerLocator: string;
+  /** What has a Shim6 header goes there in UDP; left out where it does not. */
+  readonly encapsulated?: true;
 }
 
 /** A better pair than the current one, which is probed now and then. Spans are in seconds. */

@@ -59,6 +59,7 @@ function createEbpf(config: DaemonConfig, log: Logger): EbpfDataPlane {
     pinDirectory: config.ebpf.pinDirectory,
     contexts: config.maxContexts,
     trigger: config.trigger,
+    udpPort: config.encapsulation?.port,
     warn: (message) => log.warn(message),
   });
 }
@@ -67,6 +68,7 @@ function createNfqueue(config: DaemonConfig, log: Logger): NfqueueDataPlane {
   return new NfqueueDataPlane({
     ...config.nfqueue,
     withholdErrors: !config.deliverAllIcmp,
+    udpPort: config.encapsulation?.port,
     trigger: config.trigger,
     warn: (message) => log.warn(message),
   });

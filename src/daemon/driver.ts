@@ -4,7 +4,6 @@ import type { SurveyedPair } from "../core/survey.ts";
 import type { Instant } from "../core/time.ts";
 import type { TrafficSnapshot } from "../core/traffic.ts";
 import type { DataPlane, DataPlaneEvents } from "../dataplane/dataplane.ts";
-import type { Address } from "../wire/address.ts";
 import { type ContextTag, formatTag } from "../wire/tag.ts";
 import type { Clock } from "./clock.ts";
 
@@ -14,7 +13,7 @@ export type SendOutput = Extract<Output, { readonly type: "send" }>;
 export interface DriverObserver {
   event(event: ContextEvent): void;
   controlSent(now: Instant, output: SendOutput): void;
-  controlReceived(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void;
+  controlReceived(...message: Parameters<DataPlaneEvents["control"]>): void;
   /** The system would not send this message; the protocol's retransmissions make up for it. */
   sendFailed(output: SendOutput, error: Error): void;
   /** A context began to need its ULIDs, or needs them no more. */
@@ -98,13 +97,13 @@ export class Driver {
     const endpoint = this.#endpoint;
     return {
       trigger: (now, ulids) => this.#step(now, (at) => endpoint.handleTrigger(at, ulids)),
-      control: (now, source, destination, bytes) =>
+      control: (now, source, destination, ...message) =>
         this.#step(now, (at) => {
-          this.#observer.controlReceived(at, source, destination, bytes);
-          endpoint.handleControl(at, source, destination, bytes);
+          this.#observer.controlReceived(at, source, destination, ...message);
+          endpoint.handleControl(at, source, destination, ...message);
         }),
-      unknownTag: (now, source, destination, tag) =>
-        this.#step(now, (at) => endpoint.handleUnknownTag(at, source, destination, tag)),
+      unknownTag: (now, ...packet) =>
+        this.#step(now, (at) => endpoint.handleUnknownTag(at, ...packet)),
       trafficResumed: (now, tag) => this.#step(now, (at) => endpoint.handleTrafficResumed(at, tag)),
       inboundPayload: (now, tag, tagged) =>
         this.#step(now, (at) => endpoint.handleInboundPayload(at, tag, tagged)),
@@ -214,7 +213,8 @@ export class Driver {
   /** A locator may vanish between the endpoint's decision and the system call. */
   #send(output: SendOutput): void {
     try {
-      this.#plane.sendControl(output.source, output.destination, output.bytes);
+      const { source, destination, bytes, encapsulated } = output;
+      this.#plane.sendControl(source, destination, bytes, encapsulated);
     } catch (error) {
       this.#observer.sendFailed(output, error as Error);
       return;

@@ -45,8 +45,16 @@ export interface DataPlane {
    */
   release(): Promise<void>;
 
-  /** Sends a control message (from the Shim6 header on) between two addresses. */
-  sendControl(source: Address, destination: Address, bytes: Uint8Array): void;
+  /**
+   * Sends a control message (from the Shim6 header on) between two addresses.
+   * @param encapsulated in UDP; only where the plane was given a port
+   */
+  sendControl(
+    source: Address,
+    destination: Address,
+    bytes: Uint8Array,
+    encapsulated?: boolean,
+  ): void;
 
   /**
    * Inbound: payload with `tag` gets `ulids` back. Starts this context's traffic record, unless
@@ -59,7 +67,8 @@ export interface DataPlane {
   clearContext(tag: ContextTag): void;
 
   /**
-   * Outbound payload of `mapping.ulids` leaves on `mapping.locators` with the peer's tag: what
+   * Outbound payload of `mapping.ulids` leaves on `mapping.locators` with the peer's tag, in UDP
+   * where these say so: what
    * `mapping.selector` selects, of several forks by the one set last; without a selector all
    * that no fork selects.
    */
@@ -97,10 +106,25 @@ export interface DataPlane {
 export interface DataPlaneEvents {
   /** The ULID pair crossed the trigger. Raised once until `armTrigger`. */
   trigger(now: Instant, ulids: AddressPair): void;
-  /** A Shim6 control message (P=0) for this host; `bytes` from the Shim6 header on, owned by the callee. */
-  control(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void;
+  /**
+   * A Shim6 control message (P=0) for this host; `bytes` from the Shim6 header on, owned by the
+   * callee. `encapsulated`: it came in UDP.
+   */
+  control(
+    now: Instant,
+    source: Address,
+    destination: Address,
+    bytes: Uint8Array,
+    encapsulated?: boolean,
+  ): void;
   /** Payload whose tag no context has (dropped by the plane). */
-  unknownTag(now: Instant, source: Address, destination: Address, tag: ContextTag): void;
+  unknownTag(
+    now: Instant,
+    source: Address,
+    destination: Address,
+    tag: ContextTag,
+    encapsulated?: boolean,
+  ): void;
   /** All outbound payload of the context now goes as its mapping was last set or cleared. */
   mappingInForce(tag: ContextTag): void;
   /** The first payload of the context, come or gone, since `awaitTraffic`. */

@@ -1,6 +1,5 @@
 import type { AddressPair, Mapping } from "../core/output.ts";
 import type { TrafficDirection, TrafficSnapshot } from "../core/traffic.ts";
-import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import { type DataPlane, DataPlaneError, type DataPlaneEvents } from "./dataplane.ts";
 
@@ -54,8 +53,8 @@ export class FallbackDataPlane implements DataPlane {
     this.#plane.settle();
   }
 
-  sendControl(source: Address, destination: Address, bytes: Uint8Array): void {
-    this.#plane.sendControl(source, destination, bytes);
+  sendControl(...message: Parameters<DataPlane["sendControl"]>): void {
+    this.#plane.sendControl(...message);
   }
 
   setContext(tag: ContextTag, ulids: AddressPair, forkedInstance?: number): void {

@@ -1,6 +1,7 @@
-import type { Mapping } from "../core/output.ts";
+import { isEncapsulated, type Mapping } from "../core/output.ts";
 import type { OutgoingMessage } from "../linux/raw-socket.ts";
 import { MAX_MESSAGE_LENGTH } from "../linux/raw-socket.ts";
+import type { OutgoingShim6 } from "../linux/shim6-socket.ts";
 import { addressFromBytes } from "../wire/address.ts";
 import { buildPacketTooBig } from "../wire/icmp6.ts";
 import {
@@ -9,6 +10,7 @@ import {
   MINIMUM_MTU,
   NEXT_HEADER_OFFSET,
   PROTOCOL_FRAGMENT,
+  PROTOCOL_SHIM6,
   SOURCE_OFFSET,
 } from "../wire/ipv6.ts";
 import { addPayloadHeader } from "../wire/payload.ts";
@@ -19,7 +21,7 @@ const PROTOCOL_TCP = 6;
 
 /** How the plane sends what no verdict can carry. Both may throw what the system says. */
 export interface OversizeSockets {
-  sendShim6(message: OutgoingMessage): void;
+  sendShim6(message: OutgoingShim6): void;
   sendIcmp(message: OutgoingMessage): void;
   warn(message: string): void;
 }
@@ -30,7 +32,7 @@ export interface OversizePath {
   /** The locators as octets. */
   readonly localLocator: Uint8Array;
   readonly peerLocator: Uint8Array;
-  /** Octets that a packet may have on the way. */
+  /** Octets that a packet may have on the way, without a UDP header. */
   readonly pathMtu: number;
 }
 
@@ -77,16 +79,22 @@ export class Oversize {
     return [];
   }
 
-  /** Sends one fragment on the mapping's locators, with the payload header. */
-  sendFragment(fragment: Uint8Array, mapping: OversizePath): void {
+  /**
+   * Sends a fragment, or a packet that fits and has no extension headers for routers, on the
+   * mapping's locators with the payload header.
+   */
+  send(packet: Uint8Array, mapping: OversizePath): void {
     const { localLocator, peerLocator } = mapping;
     const { locators, peerTag } = mapping.mapping;
-    const rewritten = addPayloadHeader(fragment, localLocator, peerLocator, peerTag);
-    if (!rewritten.ok) return this.#counters.add("drop-outbound-malformed");
-    this.#send("a fragment", () =>
+    const rewritten = addPayloadHeader(packet, localLocator, peerLocator, peerTag);
+    if (!rewritten.ok || rewritten.value[NEXT_HEADER_OFFSET] !== PROTOCOL_SHIM6) {
+      return this.#counters.add("drop-outbound-malformed");
+    }
+    this.#try("a packet", () =>
       this.#sockets.sendShim6({
         source: locators.local,
         destination: locators.peer,
+        encapsulated: isEncapsulated(locators),
         bytes: rewritten.value.subarray(IPV6_HEADER_LENGTH),
       }),
     );
@@ -97,12 +105,12 @@ export class Oversize {
     const ulid = packet.subarray(SOURCE_OFFSET, DESTINATION_OFFSET);
     const address = addressFromBytes(ulid);
     const bytes = buildPacketTooBig(ulid, ulid, mtu, packet);
-    this.#send("a Packet Too Big", () =>
+    this.#try("a Packet Too Big", () =>
       this.#sockets.sendIcmp({ source: address, destination: address, bytes }),
     );
   }
 
-  #send(what: string, send: () => void): void {
+  #try(what: string, send: () => void): void {
     try {
       send();
     } catch (error) {

@@ -1,10 +1,10 @@
-import type { AddressPair } from "../core/output.ts";
+import { type AddressPair, isEncapsulated } from "../core/output.ts";
 import type { RouteEditor } from "../linux/route-editor.ts";
 import type { Egress, RouteLookup } from "../linux/route-lookup.ts";
 import { L3SHIM_ROUTE_PROTOCOL, type Route } from "../linux/rtnetlink.ts";
 import type { RouteEdit, RuleEdit } from "../linux/rtnetlink-encode.ts";
 import { SystemError } from "../linux/system-error.ts";
-import { MINIMUM_MTU } from "../wire/ipv6.ts";
+import { MINIMUM_MTU, UDP_HEADER_LENGTH } from "../wire/ipv6.ts";
 import { PAYLOAD_HEADER_LENGTH } from "../wire/payload-header.ts";
 
 /** Our table. Nothing else is in it. */
@@ -72,11 +72,12 @@ export class UlidRoutes {
   }
 
   /**
-   * The way of rewritten packets.
+   * The way of rewritten packets. A UDP header is no part of its MTU.
    * @throws SystemError e.g. ENETUNREACH when there is no route between the locators
    */
-  find({ local, peer }: AddressPair): Egress {
-    return this.#lookup.find(local, peer, LOCATOR_MARK);
+  find(locators: AddressPair): Egress {
+    const egress = this.#lookup.find(locators.local, locators.peer, LOCATOR_MARK);
+    return { ...egress, mtu: egress.mtu - udpLength(locators) };
   }
 
   /** Leads the ULID pair's packets by the way of its locators. @throws SystemError */
@@ -230,4 +231,9 @@ function ignoreIf(condition: (error: unknown) => boolean, action: () => void): v
   } catch (error) {
     if (!condition(error)) throw error;
   }
+}
+
+/** Octets of the UDP header that payload has between the locators. */
+export function udpLength(locators: AddressPair): number {
+  return isEncapsulated(locators) ? UDP_HEADER_LENGTH : 0;
 }

@@ -2,6 +2,7 @@ import { type Address, addressFromBytes, writeAddress } from "../wire/address.ts
 import {
   AF_INET6,
   addressOf,
+  bindSocket,
   closeDescriptor,
   growSocketBuffers,
   openSocket,
@@ -23,6 +24,7 @@ const IPV6_PKTINFO = 50;
 const IPV6_DONTFRAG = 62;
 
 const SOCKADDR_IN6_LENGTH = 28;
+const SOCKADDR_PORT = 2;
 const SOCKADDR_ADDRESS = 8;
 const SOCKADDR_SCOPE = 24;
 /** struct cmsghdr (length, level, type), then struct in6_pktinfo (address, interface index). */
@@ -65,8 +67,12 @@ export interface OutgoingMessage {
 }
 
 export interface RawSocketOptions {
+  /** SOCK_RAW where it is missing. */
+  readonly type?: number;
   /** The IP protocol number. */
   readonly protocol: number;
+  /** Of a socket that has ports: its own, and that of whomever it speaks with. */
+  readonly port?: number;
   /** Completes "cannot …" in errors. */
   readonly purpose: string;
   /** What comes in; everything unless it is given. */
@@ -79,7 +85,7 @@ export interface RawSocketOptions {
   readonly pace?: number;
 }
 
-/** A raw IPv6 socket that knows the addresses at both ends of each message. */
+/** A raw IPv6 socket, or one with a port, that knows the addresses at both ends of each message. */
 export class RawSocket {
   readonly #fd: number;
   readonly #purpose: string;
@@ -90,10 +96,10 @@ export class RawSocket {
     nameSize: SOCKADDR_IN6_LENGTH,
     controlSize: CONTROL_LENGTH,
   });
-  readonly #outgoing = new OutgoingHeader();
+  readonly #port: number;
+  readonly #outgoing: OutgoingHeader;
   readonly #watch: ReadableWatch;
   readonly #pace: number | undefined;
-  #filter: FilterProgram | undefined;
   #open = true;
   #overruns = 0;
   /** The kernel's count when it was last read; of 32 bits. */
@@ -105,11 +111,13 @@ export class RawSocket {
     onMessage: (message: ReceivedMessage) => void,
     onError: (error: Error) => void,
   ) {
-    const { protocol, purpose, setUp, receiveBuffer = BUFFER } = options;
+    const { type = SOCK_RAW, protocol, port = 0, purpose, setUp, receiveBuffer = BUFFER } = options;
+    this.#port = port;
+    this.#outgoing = new OutgoingHeader(port);
     this.#purpose = purpose;
     this.#pace = options.pace;
     this.#onMessage = onMessage;
-    this.#fd = openSocket(AF_INET6, SOCK_RAW, protocol, purpose);
+    this.#fd = openSocket(AF_INET6, type, protocol, purpose);
     try {
       if (options.filter !== undefined) this.setFilter(options.filter);
       setUp(this.#fd);
@@ -117,6 +125,7 @@ export class RawSocket {
       setSocketOption(this.#fd, SOL_IPV6, IPV6_UNICAST_HOPS, HOP_LIMIT, purpose);
       setSocketOption(this.#fd, SOL_IPV6, IPV6_DONTFRAG, 1, purpose);
       growSocketBuffers(this.#fd, receiveBuffer, BUFFER);
+      if (port !== 0) bindSocket(this.#fd, socketAddress(port), purpose);
       this.#watch = watchReadable(this.#fd, () => this.#drain(), onError);
     } catch (error) {
       closeDescriptor(this.#fd);
@@ -135,8 +144,12 @@ export class RawSocket {
 
   /** Takes the place of the filter before, with no packet between them. @throws SystemError */
   setFilter(filter: FilterProgram): void {
-    this.#filter = filter;
-    setSocketOption(this.#fd, SOL_SOCKET, SO_ATTACH_FILTER, this.#filter.option, this.#purpose);
+    this.setOption(SO_ATTACH_FILTER, filter);
+  }
+
+  /** Sets an option that takes a program. @throws SystemError */
+  setOption(option: number, program: FilterProgram): void {
+    setSocketOption(this.#fd, SOL_SOCKET, option, program.option, this.#purpose);
   }
 
   /**
@@ -186,12 +199,14 @@ export class RawSocket {
     this.#drops = drops;
   }
 
-  /** `undefined` for a message that came in before IPV6_RECVPKTINFO was set. */
+  /** `undefined` for a message that came before IPV6_RECVPKTINFO was set, or from another port. */
   #decode(index: number): ReceivedMessage | undefined {
     const control = this.#vector.control(index);
     if (control.length < CMSGHDR_LENGTH + PKTINFO_LENGTH) return undefined;
+    const name = this.#vector.name(index);
+    if (this.#port !== 0 && viewOf(name).getUint16(SOCKADDR_PORT) !== this.#port) return undefined;
     return {
-      source: addressFromBytes(this.#vector.name(index), SOCKADDR_ADDRESS),
+      source: addressFromBytes(name, SOCKADDR_ADDRESS),
       destination: addressFromBytes(control, CMSGHDR_LENGTH),
       interface: viewOf(control).getUint32(CMSGHDR_LENGTH + 16, true),
       bytes: this.#vector.payload(index).slice(),
@@ -202,12 +217,13 @@ export class RawSocket {
 /** The `struct msghdr` of one message to send and all that it points to, laid out once. */
 class OutgoingHeader {
   readonly header = new Uint8Array(MSGHDR_LENGTH);
-  readonly #name = new Uint8Array(SOCKADDR_IN6_LENGTH);
+  readonly #name: Uint8Array;
   readonly #iovec = new Uint8Array(IOVEC_LENGTH);
   readonly #control = new Uint8Array(CONTROL_LENGTH);
   readonly #bytes = new Uint8Array(MAX_MESSAGE_LENGTH);
 
-  constructor() {
+  constructor(port: number) {
+    this.#name = socketAddress(port);
     const header = viewOf(this.header);
     header.setBigUint64(0, addressOf(this.#name), true);
     header.setUint32(8, SOCKADDR_IN6_LENGTH, true);
@@ -216,7 +232,6 @@ class OutgoingHeader {
     header.setBigUint64(32, addressOf(this.#control), true);
     header.setBigUint64(40, BigInt(CONTROL_LENGTH), true);
     viewOf(this.#iovec).setBigUint64(0, addressOf(this.#bytes), true);
-    viewOf(this.#name).setUint16(0, AF_INET6, true);
     const control = viewOf(this.#control);
     control.setBigUint64(0, BigInt(CMSGHDR_LENGTH + PKTINFO_LENGTH), true);
     control.setInt32(8, SOL_IPV6, true);
@@ -235,4 +250,12 @@ class OutgoingHeader {
     writeAddress(source, this.#control, CMSGHDR_LENGTH);
     viewOf(this.#control).setUint32(CMSGHDR_LENGTH + 16, message.interface ?? 0, true);
   }
+}
+
+/** A `struct sockaddr_in6` of any address. */
+function socketAddress(port: number): Uint8Array {
+  const address = new Uint8Array(SOCKADDR_IN6_LENGTH);
+  viewOf(address).setUint16(0, AF_INET6, true);
+  viewOf(address).setUint16(SOCKADDR_PORT, port);
+  return address;
 }

@@ -2,7 +2,13 @@ import type { Address } from "../wire/address.ts";
 import { PROTOCOL_SHIM6 } from "../wire/ipv6.ts";
 import { Acquaintances } from "./acquaintances.ts";
 import { SOL_SOCKET, setSocketOption } from "./libc.ts";
-import { RawSocket, type RawSocketOptions, type ReceivedMessage } from "./raw-socket.ts";
+import {
+  type OutgoingMessage,
+  RawSocket,
+  type RawSocketOptions,
+  type ReceivedMessage,
+} from "./raw-socket.ts";
+import { Shim6UdpSocket } from "./shim6-udp-socket.ts";
 import {
   DROP,
   FilterProgram,
@@ -35,8 +41,20 @@ const ACQUAINTANCES_MAX = 256;
 /** ms from a new acquaintance to the filters that know it. */
 const FILTER_DELAY = 5;
 
+/** A Shim6 control message, or a packet with the payload extension header, that leaves. */
+export interface OutgoingShim6 extends OutgoingMessage {
+  /** In UDP. */
+  readonly encapsulated?: boolean;
+}
+
+export type OnShim6Message = (message: ReceivedMessage, encapsulated: boolean) => void;
+
 /** Sends and receives Shim6 control messages (P=0) of this host. */
-export interface Shim6Socket extends Pick<RawSocket, "send" | "close"> {
+export interface Shim6Socket {
+  /** See {@link RawSocket.send}. */
+  send(message: OutgoingShim6): void;
+  /** Safe to call twice. */
+  close(): void;
   /** Messages that found the buffer of their kind full. */
   readonly overruns: Readonly<Record<MessageSource, number>>;
   /**
@@ -55,30 +73,34 @@ type MessageSource = "context" | "acquaintances" | "strangers";
 /**
  * Payload (P=1) is the data plane's; a filter drops it in the kernel. The Shim6 checksum has no
  * pseudo-header (RFC 5533 section 5.3), so the kernel's IPV6_CHECKSUM must stay off.
+ * @param port of Shim6 in UDP; without it there is none
  * @param mark what packets sent carry, for policy rules to go by; 0 for nothing
  * @throws SystemError EPERM without CAP_NET_RAW, or with a mark without CAP_NET_ADMIN
  */
 export function openShim6Socket(
-  onMessage: (message: ReceivedMessage) => void,
+  onMessage: OnShim6Message,
   onError: (error: Error) => void,
+  port?: number,
   mark = 0,
 ): Shim6Socket {
-  return new ControlSockets(onMessage, onError, mark);
+  return new ControlSockets(onMessage, onError, port, mark);
 }
 
 class ControlSockets implements Shim6Socket {
   readonly #acquaintances = new Acquaintances(ACQUAINTANCES_MAX);
   readonly #onError: (error: Error) => void;
   readonly #sockets: Readonly<Record<MessageSource, RawSocket>>;
+  readonly #udp: Shim6UdpSocket | undefined;
   #filterTimer: NodeJS.Timeout | undefined;
 
   constructor(
-    onMessage: (message: ReceivedMessage) => void,
+    onMessage: OnShim6Message,
     onError: (error: Error) => void,
+    port: number | undefined,
     mark: number,
   ) {
     this.#onError = onError;
-    const opened: RawSocket[] = [];
+    const opened: { close(): void }[] = [];
     const open = (source: MessageSource, options: Partial<RawSocketOptions>): RawSocket => {
       const socket = this.#open(source, options, onMessage, mark);
       opened.push(socket);
@@ -90,6 +112,11 @@ class ControlSockets implements Shim6Socket {
         acquaintances: open("acquaintances", openers(ACQUAINTANCES_PACE)),
         strangers: open("strangers", openers(STRANGERS_PACE)),
       };
+      const udp = { mark, pace: STRANGERS_PACE, openersBuffer: OPENERS_BUFFER };
+      if (port !== undefined) {
+        const take = (message: ReceivedMessage): void => onMessage(message, true);
+        this.#udp = new Shim6UdpSocket({ port, ...udp }, take, onError);
+      }
     } catch (error) {
       for (const socket of opened) socket.close();
       throw error;
@@ -98,15 +125,18 @@ class ControlSockets implements Shim6Socket {
 
   get overruns(): Readonly<Record<MessageSource, number>> {
     const { context, acquaintances, strangers } = this.#sockets;
+    const udp = this.#udp?.overruns ?? { context: 0, openers: 0 };
     return {
-      context: context.overruns,
+      context: context.overruns + udp.context,
       acquaintances: acquaintances.overruns,
-      strangers: strangers.overruns,
+      strangers: strangers.overruns + udp.openers,
     };
   }
 
-  send(message: Parameters<RawSocket["send"]>[0]): void {
-    this.#sockets.context.send(message);
+  send(message: OutgoingShim6): void {
+    const socket = message.encapsulated === true ? this.#udp : this.#sockets.context;
+    if (socket === undefined) throw new Error("Shim6 in UDP has no port");
+    socket.send(message);
   }
 
   acquaint(address: Address): void {
@@ -117,12 +147,13 @@ class ControlSockets implements Shim6Socket {
   close(): void {
     clearTimeout(this.#filterTimer);
     for (const socket of Object.values(this.#sockets)) socket.close();
+    this.#udp?.close();
   }
 
   #open(
     source: MessageSource,
     options: Partial<RawSocketOptions>,
-    onMessage: (message: ReceivedMessage) => void,
+    onMessage: OnShim6Message,
     mark: number,
   ): RawSocket {
     const purpose = "use a raw socket for Shim6 control messages";
@@ -138,7 +169,7 @@ class ControlSockets implements Shim6Socket {
     return new RawSocket(
       { protocol: PROTOCOL_SHIM6, purpose, filter, setUp, ...options },
       (message) => {
-        if (isDue(message)) onMessage(message);
+        if (isDue(message)) onMessage(message, false);
       },
       this.#onError,
     );

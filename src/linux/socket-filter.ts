@@ -37,6 +37,11 @@ export const FROM_IPV6_HEADER = 0xfff0_0000;
 /** Values that are compared one after the other at the end of a search. */
 const LEAF = 8;
 
+/** Ends a program that chooses among sockets: the one with this number. */
+export function takeAsSocket(number: number): Instruction {
+  return [RETURN, 0, 0, number];
+}
+
 export function loadOctet(offset: number): Instruction {
   return [LOAD_OCTET, 0, 0, offset];
 }

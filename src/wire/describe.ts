@@ -4,9 +4,9 @@ import { toHex } from "./hex.ts";
 import {
   DESTINATION_OFFSET,
   IPV6_HEADER_LENGTH,
-  PROTOCOL_SHIM6,
   payloadLength,
   SOURCE_OFFSET,
+  shim6OffsetAt,
   walkHeaders,
 } from "./ipv6.ts";
 import type { ControlMessage, ListedLocator, Option, OptionName } from "./message.ts";
@@ -14,6 +14,7 @@ import { optionType } from "./options.ts";
 import type { ParseError, ParseErrorCode } from "./parse-error.ts";
 import { decodePayloadHeader, isPayloadHeader } from "./payload-header.ts";
 import { type ContextTag, formatTag } from "./tag.ts";
+import { SHIM6_UDP_PORT } from "./udp.ts";
 
 /** A value that JSON can say. */
 export type Json =
@@ -23,10 +24,11 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json | undefined };
 
-/** The addresses of the packet, as far as they are known. */
+/** The addresses of the packet, as far as they are known, and whether Shim6 goes in UDP there. */
 interface Addresses {
   readonly source?: Address;
   readonly destination?: Address;
+  readonly encapsulated?: true;
 }
 
 /** An option in the RFCs' words; its own fields besides. */
@@ -70,15 +72,26 @@ export type PacketDescription = ControlDescription | PayloadDescription | Malfor
 /**
  * Describes a whole IPv6 packet, which may be cut at its end; `undefined` when its headers lead
  * to no Shim6 header.
+ * @param port at both ends of Shim6 in UDP
  */
-export function describePacket(packet: Uint8Array): PacketDescription | undefined {
+export function describePacket(
+  packet: Uint8Array,
+  port = SHIM6_UDP_PORT,
+): PacketDescription | undefined {
   const chain = walkHeaders(packet);
   if (!chain.ok || chain.value.fragment === "later") return undefined;
-  if (chain.value.protocol !== PROTOCOL_SHIM6) return undefined;
+  const { protocol, offset } = chain.value;
+  const shim6Offset = shim6OffsetAt(packet, protocol, offset, port);
+  if (shim6Offset === undefined) return undefined;
   const end = Math.min(packet.length, IPV6_HEADER_LENGTH + payloadLength(packet));
   const source = addressFromBytes(packet, SOURCE_OFFSET);
   const destination = addressFromBytes(packet, DESTINATION_OFFSET);
-  return describeShim6(packet.subarray(chain.value.offset, end), source, destination);
+  const addresses: Addresses = {
+    source,
+    destination,
+    ...(shim6Offset > offset && { encapsulated: true as const }),
+  };
+  return describeHeader(packet.subarray(shim6Offset, end), addresses);
 }
 
 /** Describes what begins at the Shim6 Next Header octet and runs to the end of the packet. */
@@ -91,6 +104,10 @@ export function describeShim6(
     ...(source !== undefined && { source }),
     ...(destination !== undefined && { destination }),
   };
+  return describeHeader(bytes, addresses);
+}
+
+function describeHeader(bytes: Uint8Array, addresses: Addresses): PacketDescription {
   if (isPayloadHeader(bytes)) return describePayload(bytes, addresses);
   const decoded = decodeControl(bytes);
   if (!decoded.ok) return describeMalformed(decoded.error, addresses);
@@ -178,6 +195,8 @@ function describeContents(option: Option): { [field: string]: Json } {
       return { forkedInstanceIdentifier: option.identifier };
     case "KeepaliveTimeout":
       return { keepaliveTimeout: option.timeout };
+    case "UdpEncapsulation":
+      return { port: option.port };
     case "Unknown":
       return { contents: toHex(option.contents) };
   }

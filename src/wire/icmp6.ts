@@ -6,11 +6,11 @@ import {
   nextHeaderFieldOf,
   type PacketError,
   PROTOCOL_ICMPV6,
-  PROTOCOL_SHIM6,
   packetLength,
   payloadLength,
   SOURCE_OFFSET,
   setPayloadLength,
+  shim6OffsetAt,
   walkHeaders,
 } from "./ipv6.ts";
 import { decodePayloadHeader, PAYLOAD_HEADER_LENGTH } from "./payload-header.ts";
@@ -158,8 +158,12 @@ export interface FoundIcmpError {
 export interface QuotedPayload extends FoundIcmpError {
   /** The tag of the peer to whom the packet in error went. */
   readonly tag: ContextTag;
-  /** Of the payload header, from the beginning of the packet in error. */
+  /** Of the payload header, or the UDP header before it, from the beginning of the packet in error. */
   readonly headerOffset: number;
+  /** Octets of both. */
+  readonly headerLength: number;
+  /** The protocol that follows them. */
+  readonly nextHeader: number;
 }
 
 /** Looks into a whole IPv6 packet for an ICMPv6 error. The checksum is not verified. */
@@ -177,46 +181,52 @@ export function findIcmpError(packet: Uint8Array): Result<FoundIcmpError, Packet
 /**
  * Looks into a whole IPv6 packet for an ICMPv6 error about payload that left with the payload
  * header. The packet in error carries locators: ours as source, the peer's as destination.
+ * @param port where it may have gone in UDP
  */
-export function findQuotedPayload(packet: Uint8Array): Result<QuotedPayload, PacketError> {
+export function findQuotedPayload(
+  packet: Uint8Array,
+  port?: number,
+): Result<QuotedPayload, PacketError> {
   const found = findIcmpError(packet);
   if (!found.ok) return found;
   const { packetInError } = found.value.error;
   const quoted = walkHeaders(packetInError);
   if (!quoted.ok) return quoted;
-  const headerOffset = quoted.value.offset;
-  if (quoted.value.protocol !== PROTOCOL_SHIM6 || quoted.value.fragment === "later") {
-    return failure("no-payload-header");
-  }
-  const header = decodePayloadHeader(packetInError.subarray(headerOffset));
+  const { protocol, offset: headerOffset, fragment } = quoted.value;
+  const offset = shim6OffsetAt(packetInError, protocol, headerOffset, port);
+  if (offset === undefined || fragment === "later") return failure("no-payload-header");
+  const header = decodePayloadHeader(packetInError.subarray(offset));
   if (!header.ok) {
     return failure(header.error.code === "truncated" ? "truncated" : "no-payload-header");
   }
-  const tag = header.value.receiverContextTag;
-  return success({ ...found.value, tag, headerOffset });
+  const { receiverContextTag: tag, nextHeader } = header.value;
+  const headerLength = offset + PAYLOAD_HEADER_LENGTH - headerOffset;
+  return success({ ...found.value, tag, headerOffset, headerLength, nextHeader });
 }
 
 /**
  * Turns an ICMPv6 error about a rewritten packet into the one that the ULP should see: sent to
- * the local ULID, about a packet between the ULIDs without the payload header, with 8 octets
- * less for the MTU. RFC 4884 extensions are left out.
+ * the local ULID, about a packet between the ULIDs without the payload header, with 8 octets (16
+ * in UDP) less for the MTU. RFC 4884 extensions are left out.
  *
  * @param packet the whole IPv6 packet that carries the error.
  * @param localUlid 16 octets, as `peerUlid`.
+ * @param port see {@link findQuotedPayload}
  * @returns a new packet, 8 octets or more shorter.
  */
 export function translateIcmpError(
   packet: Uint8Array,
   localUlid: Uint8Array,
   peerUlid: Uint8Array,
+  port?: number,
 ): Result<Uint8Array, PacketError> {
-  const found = findQuotedPayload(packet);
+  const found = findQuotedPayload(packet, port);
   if (!found.ok) return found;
-  const { icmpOffset, error, headerOffset } = found.value;
-  const parameter = translateParameter(error, headerOffset);
+  const { icmpOffset, error } = found.value;
+  const parameter = translateParameter(found.value);
   if (typeof parameter === "string") return failure(parameter);
 
-  const quoted = restoreQuoted(error.packetInError, headerOffset, localUlid, peerUlid);
+  const quoted = restoreQuoted(found.value, localUlid, peerUlid);
   const source = packet.subarray(SOURCE_OFFSET, DESTINATION_OFFSET);
   const { type, code } = error;
   const message = buildIcmpError(source, localUlid, { type, code, parameter }, quoted);
@@ -228,40 +238,41 @@ export function translateIcmpError(
   return success(translated);
 }
 
-function translateParameter(error: IcmpError, headerOffset: number): number | PacketError {
+function translateParameter(quoted: QuotedPayload): number | PacketError {
+  const { error, headerOffset, headerLength } = quoted;
   const { type, code, parameter, packetInError } = error;
-  if (type === ICMP_PACKET_TOO_BIG) return translateMtu(parameter);
+  if (type === ICMP_PACKET_TOO_BIG) return translateMtu(parameter, headerLength);
   // Unused otherwise, but for the length of RFC 4884, whose extensions are gone.
   if (type !== ICMP_PARAMETER_PROBLEM) return 0;
   const namesShim6 =
     code === ICMP_UNRECOGNIZED_NEXT_HEADER &&
     parameter === nextHeaderFieldOf(packetInError, headerOffset);
-  const end = headerOffset + PAYLOAD_HEADER_LENGTH;
+  const end = headerOffset + headerLength;
   if (namesShim6 || (parameter >= headerOffset && parameter < end)) return "about-shim6-header";
-  return parameter < headerOffset ? parameter : parameter - PAYLOAD_HEADER_LENGTH;
+  return parameter < headerOffset ? parameter : parameter - headerLength;
 }
 
 /**
  * No ULP goes below 1280 octets, so that this is the least worth telling: a path MTU of 1280 to
- * 1287 cannot be served without fragments. Less than 1280 stays, for the host to discard
+ * 1287 (1295 in UDP) cannot be served without fragments. Less than 1280 stays, for the host to discard
  * (RFC 8201 section 4).
  */
-function translateMtu(mtu: number): number {
-  return mtu < MINIMUM_MTU ? mtu : Math.max(MINIMUM_MTU, mtu - PAYLOAD_HEADER_LENGTH);
+function translateMtu(mtu: number, headerLength: number): number {
+  return mtu < MINIMUM_MTU ? mtu : Math.max(MINIMUM_MTU, mtu - headerLength);
 }
 
 /** The packet in error, however short, as the ULP sent it. */
 function restoreQuoted(
-  quoted: Uint8Array,
-  headerOffset: number,
+  { error, headerOffset, headerLength, nextHeader }: QuotedPayload,
   localUlid: Uint8Array,
   peerUlid: Uint8Array,
 ): Uint8Array {
-  const restored = new Uint8Array(quoted.length - PAYLOAD_HEADER_LENGTH);
+  const quoted = error.packetInError;
+  const restored = new Uint8Array(quoted.length - headerLength);
   restored.set(quoted.subarray(0, headerOffset));
-  restored.set(quoted.subarray(headerOffset + PAYLOAD_HEADER_LENGTH), headerOffset);
-  restored[nextHeaderFieldOf(quoted, headerOffset)] = quoted[headerOffset] as number;
-  setPayloadLength(restored, payloadLength(quoted) - PAYLOAD_HEADER_LENGTH);
+  restored.set(quoted.subarray(headerOffset + headerLength), headerOffset);
+  restored[nextHeaderFieldOf(quoted, headerOffset)] = nextHeader;
+  setPayloadLength(restored, payloadLength(quoted) - headerLength);
   restored.set(localUlid, SOURCE_OFFSET);
   restored.set(peerUlid, DESTINATION_OFFSET);
   return restored;

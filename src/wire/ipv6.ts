@@ -10,12 +10,16 @@ export const SOURCE_OFFSET = 8;
 export const DESTINATION_OFFSET = 24;
 
 const PROTOCOL_HOP_BY_HOP = 0;
+export const PROTOCOL_UDP = 17;
 const PROTOCOL_ROUTING = 43;
 export const PROTOCOL_FRAGMENT = 44;
 const PROTOCOL_AUTHENTICATION = 51;
 export const PROTOCOL_ICMPV6 = 58;
 const PROTOCOL_DESTINATION_OPTIONS = 60;
 export const PROTOCOL_SHIM6 = 140;
+
+/** Octets of the UDP header (RFC 768) that may stand before Shim6 (docs/encapsulation.md). */
+export const UDP_HEADER_LENGTH = 8;
 
 /** More extension headers than RFC 8200 section 4.1 lists, with room for odd chains. */
 const MAX_EXTENSION_HEADERS = 16;
@@ -79,13 +83,36 @@ export function shim6InsertionOffset(packet: Uint8Array, end: number): number | 
 }
 
 /**
- * Where the Shim6 header is, when only Hop-by-Hop Options, Routing and Destination Options
- * headers stand before it. `end` is the {@link packetLength}. Allocates nothing.
+ * Where the Shim6 header is when `protocol` stands at `offset`: there, or behind a UDP header
+ * with `port` at both ends. `undefined` when it is neither. Allocates nothing.
+ * @param port `undefined` where Shim6 does not go in UDP
  */
-export function findShim6Header(packet: Uint8Array, end: number): number | PacketError {
+export function shim6OffsetAt(
+  bytes: Uint8Array,
+  protocol: number,
+  offset: number,
+  port: number | undefined,
+): number | undefined {
+  if (protocol === PROTOCOL_SHIM6) return offset;
+  if (protocol !== PROTOCOL_UDP || port === undefined) return undefined;
+  const isOurs = readU16(bytes, offset) === port && readU16(bytes, offset + 2) === port;
+  return isOurs ? offset + UDP_HEADER_LENGTH : undefined;
+}
+
+/**
+ * Where the Shim6 header is, or the UDP header before it, when only Hop-by-Hop Options, Routing
+ * and Destination Options headers stand before that. `end` is the {@link packetLength}. Allocates
+ * nothing.
+ * @param port see {@link shim6OffsetAt}
+ */
+export function findShim6Header(
+  packet: Uint8Array,
+  end: number,
+  port?: number,
+): number | PacketError {
   let offset = IPV6_HEADER_LENGTH;
   let protocol = packet[NEXT_HEADER_OFFSET] as number;
-  for (let count = 0; protocol !== PROTOCOL_SHIM6; count++) {
+  for (let count = 0; shim6OffsetAt(packet, protocol, offset, port) === undefined; count++) {
     if (!isRoutingSublayer(protocol, offset)) return "no-payload-header";
     if (count === MAX_EXTENSION_HEADERS) return "too-many-headers";
     const next = offset + extensionLength(protocol, packet, offset);

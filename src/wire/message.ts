@@ -152,6 +152,7 @@ export type Option =
   | UlidPairOption
   | ForkedInstanceIdentifierOption
   | KeepaliveTimeoutOption
+  | UdpEncapsulationOption
   | UnknownOption;
 
 /** RFC 5533 section 5.15.1. */
@@ -228,6 +229,14 @@ export interface KeepaliveTimeoutOption {
   readonly critical: boolean;
   /** Seconds, 0 .. 65535. */
   readonly timeout: number;
+}
+
+/** Our own (docs/encapsulation.md): the sender takes Shim6 in UDP. */
+export interface UdpEncapsulationOption {
+  readonly name: "UdpEncapsulation";
+  readonly critical: boolean;
+  /** At both ends. */
+  readonly port: number;
 }
 
 /** An option that we don't know, kept whole so that the core can answer as RFC 5533 5.15 says. */

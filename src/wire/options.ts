@@ -10,7 +10,7 @@ import { ByteReader } from "./reader.ts";
 import { type Result, success } from "./result.ts";
 import { type ByteWriter, checkUnsigned } from "./writer.ts";
 
-/** RFC 5533 Table 3 and RFC 5534 section 5.3. */
+/** RFC 5533 Table 3 and RFC 5534 section 5.3; from 16384 on for experimental use. */
 const OPTION_TYPES = {
   ResponderValidator: 1,
   LocatorList: 2,
@@ -20,6 +20,7 @@ const OPTION_TYPES = {
   UlidPair: 6,
   ForkedInstanceIdentifier: 7,
   KeepaliveTimeout: 10,
+  UdpEncapsulation: 16_524,
 } as const satisfies Record<Exclude<OptionName, "Unknown">, number>;
 
 const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(OPTION_TYPES));
@@ -36,6 +37,7 @@ const LOCATOR_PREFERENCES_FIXED = 5;
 const ULID_PAIR_LENGTH = 36;
 const FORKED_INSTANCE_LENGTH = 4;
 const KEEPALIVE_TIMEOUT_LENGTH = 4;
+const UDP_ENCAPSULATION_LENGTH = 4;
 
 export interface DecodedOptions {
   readonly options: readonly Option[];
@@ -124,6 +126,8 @@ function decodeContents(
       return decodeForkedInstance(critical, contents);
     case OPTION_TYPES.KeepaliveTimeout:
       return decodeKeepaliveTimeout(critical, contents);
+    case OPTION_TYPES.UdpEncapsulation:
+      return decodeUdpEncapsulation(critical, contents);
     default:
       return success({ name: "Unknown", critical, type, contents: contents.rest() });
   }
@@ -206,6 +210,17 @@ function decodeKeepaliveTimeout(
   return success({ name: "KeepaliveTimeout", critical, timeout: contents.u16() });
 }
 
+function decodeUdpEncapsulation(
+  critical: boolean,
+  contents: ByteReader,
+): Result<Option, ParseError> {
+  if (contents.remaining !== UDP_ENCAPSULATION_LENGTH) {
+    return wrongLength("UDP Encapsulation", "4", contents);
+  }
+  contents.skip(2);
+  return success({ name: "UdpEncapsulation", critical, port: contents.u16() });
+}
+
 /** `contents` must not have been read from: the error points at the option's Length. */
 function wrongLength(
   option: string,
@@ -253,6 +268,8 @@ function contentsLength(option: Option): number {
       return FORKED_INSTANCE_LENGTH;
     case "KeepaliveTimeout":
       return KEEPALIVE_TIMEOUT_LENGTH;
+    case "UdpEncapsulation":
+      return UDP_ENCAPSULATION_LENGTH;
     case "Unknown":
       return option.contents.length;
   }
@@ -283,6 +300,9 @@ function writeContents(writer: ByteWriter, option: Option): void {
       break;
     case "KeepaliveTimeout":
       writer.zeros(2).u16(option.timeout);
+      break;
+    case "UdpEncapsulation":
+      writer.zeros(2).u16(option.port);
       break;
     case "Unknown":
       writer.bytes(option.contents);

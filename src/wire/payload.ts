@@ -5,14 +5,17 @@ import {
   nextHeaderFieldOf,
   type PacketError,
   PROTOCOL_SHIM6,
+  PROTOCOL_UDP,
   packetLength,
   SOURCE_OFFSET,
   setPayloadLength,
   shim6InsertionOffset,
+  UDP_HEADER_LENGTH,
 } from "./ipv6.ts";
 import { isPayloadHeader, PAYLOAD_HEADER_LENGTH, writePayloadHeader } from "./payload-header.ts";
 import { failure, type Result, success } from "./result.ts";
 import type { ContextTag } from "./tag.ts";
+import { writeUdpHeader } from "./udp.ts";
 
 /*
  * The user-space data plane calls these for every packet: addresses are 16 octets, nothing is
@@ -25,6 +28,8 @@ const MAXIMUM_PAYLOAD_LENGTH = 65535;
 export interface LocatedPayloadHeader {
   /** From the beginning of the packet. */
   readonly offset: number;
+  /** It stands behind a UDP header. */
+  readonly encapsulated: boolean;
   readonly tag: ContextTag;
   /** The protocol that comes back when the header goes. */
   readonly nextHeader: number;
@@ -35,8 +40,9 @@ export interface LocatedPayloadHeader {
  * checksums stay as they are: they cover the ULIDs (RFC 5533 section 11.1).
  *
  * @param packet from its IPv6 header on; octets behind its end are left out.
- * @param out where to write, at least 8 octets longer than `packet` and not overlapping it;
+ * @param out where to write, at least 16 octets longer than `packet` and not overlapping it;
  *   an array of its own is made when it is missing.
+ * @param port of UDP, where the header is to go in that.
  * @returns the octets written.
  * @throws RangeError when `out` is too small.
  */
@@ -46,30 +52,36 @@ export function addPayloadHeader(
   destination: Uint8Array,
   tag: ContextTag,
   out?: Uint8Array,
+  port?: number,
 ): Result<Uint8Array, PacketError> {
   const length = packetLength(packet);
   if (typeof length === "string") return failure(length);
-  const newLength = length + PAYLOAD_HEADER_LENGTH;
+  const udpLength = port === undefined ? 0 : UDP_HEADER_LENGTH;
+  const added = udpLength + PAYLOAD_HEADER_LENGTH;
+  const newLength = length + added;
   if (newLength > IPV6_HEADER_LENGTH + MAXIMUM_PAYLOAD_LENGTH) return failure("too-long");
   const at = shim6InsertionOffset(packet, length);
   if (typeof at === "string") return failure(at);
 
   const target = out ?? new Uint8Array(newLength);
-  // All of it 8 octets on, then the headers back: so the gap is where it belongs.
-  target.set(trim(packet, length), PAYLOAD_HEADER_LENGTH);
-  target.copyWithin(0, PAYLOAD_HEADER_LENGTH, PAYLOAD_HEADER_LENGTH + at);
+  // All of it behind the gap, then the headers back: so the gap is where it belongs.
+  target.set(trim(packet, length), added);
+  target.copyWithin(0, added, added + at);
   const field = nextHeaderFieldOf(packet, at);
-  writePayloadHeader(target, at, packet[field] as number, tag);
-  target[field] = PROTOCOL_SHIM6;
+  writePayloadHeader(target, at + udpLength, packet[field] as number, tag);
+  target[field] = port === undefined ? PROTOCOL_SHIM6 : PROTOCOL_UDP;
   setHeader(target, newLength, source, destination);
+  if (port !== undefined) writeUdpHeader(target, at, newLength, port);
   return success(trim(target, newLength));
 }
 
 /**
  * The reverse of {@link addPayloadHeader}: the packet with the ULIDs for addresses and without
- * the Payload Extension header (RFC 5533 section 12.2).
+ * the Payload Extension header (RFC 5533 section 12.2), and without the UDP header before it,
+ * whose checksum is not verified: the ULP has its own.
  *
  * @param out where to write, at least as long as `packet` and not overlapping it.
+ * @param port where Shim6 may go in UDP.
  * @throws RangeError when `out` is too small.
  */
 export function removePayloadHeader(
@@ -77,37 +89,57 @@ export function removePayloadHeader(
   source: Uint8Array,
   destination: Uint8Array,
   out?: Uint8Array,
+  port?: number,
 ): Result<Uint8Array, PacketError> {
   const length = packetLength(packet);
   if (typeof length === "string") return failure(length);
-  const at = payloadHeaderOffset(packet, length);
-  if (typeof at === "string") return failure(at);
+  const start = findShim6Start(packet, length, port);
+  if (typeof start === "string") return failure(start);
+  const at = shim6Behind(packet, start);
 
   const target = out ?? new Uint8Array(length);
   target.set(trim(packet, length));
-  target.copyWithin(at, at + PAYLOAD_HEADER_LENGTH, length);
-  target[nextHeaderFieldOf(packet, at)] = packet[at] as number;
-  const newLength = length - PAYLOAD_HEADER_LENGTH;
+  const end = at + PAYLOAD_HEADER_LENGTH;
+  target.copyWithin(start, end, length);
+  target[nextHeaderFieldOf(packet, start)] = packet[at] as number;
+  const newLength = length - (end - start);
   setHeader(target, newLength, source, destination);
   return success(target.subarray(0, newLength));
 }
 
-/** Finds the Payload Extension header of a whole packet. */
-export function findPayloadHeader(packet: Uint8Array): Result<LocatedPayloadHeader, PacketError> {
+/** Finds the Payload Extension header of a whole packet. @param port where it may go in UDP */
+export function findPayloadHeader(
+  packet: Uint8Array,
+  port?: number,
+): Result<LocatedPayloadHeader, PacketError> {
   const length = packetLength(packet);
   if (typeof length === "string") return failure(length);
-  const offset = payloadHeaderOffset(packet, length);
-  if (typeof offset === "string") return failure(offset);
-  return success({ offset, tag: readTag(packet, offset), nextHeader: packet[offset] as number });
+  const start = findShim6Start(packet, length, port);
+  if (typeof start === "string") return failure(start);
+  const offset = shim6Behind(packet, start);
+  const encapsulated = offset > start;
+  const nextHeader = packet[offset] as number;
+  return success({ offset, encapsulated, tag: readTag(packet, offset), nextHeader });
 }
 
-function payloadHeaderOffset(packet: Uint8Array, length: number): number | PacketError {
-  const offset = findShim6Header(packet, length);
-  if (typeof offset === "string") return offset;
+/** Where the payload header is, or the UDP header before it. */
+function findShim6Start(
+  packet: Uint8Array,
+  length: number,
+  port: number | undefined,
+): number | PacketError {
+  const start = findShim6Header(packet, length, port);
+  if (typeof start === "string") return start;
+  const offset = shim6Behind(packet, start);
   if (offset + PAYLOAD_HEADER_LENGTH > length) return "truncated";
   // Hdr Ext Len is 0 in every payload header; anything else is no header of ours.
   if (!isPayloadHeader(packet, offset) || packet[offset + 1] !== 0) return "no-payload-header";
-  return offset;
+  return start;
+}
+
+function shim6Behind(packet: Uint8Array, start: number): number {
+  const isUdp = packet[nextHeaderFieldOf(packet, start)] === PROTOCOL_UDP;
+  return isUdp ? start + UDP_HEADER_LENGTH : start;
 }
 
 function readTag(packet: Uint8Array, offset: number): ContextTag {

@@ -16,6 +16,7 @@ const PLACED: ReadonlySet<string> = new Set([
   "critical",
   "source",
   "destination",
+  "encapsulated",
   "hdrExtLen",
   "checksum",
   "options",
@@ -56,10 +57,14 @@ function renderError({ error, code, offset }: MalformedDescription): string {
 }
 
 /** Unknown addresses as "?"; nothing when both are. */
-function renderAddresses(fields: { readonly source?: string; readonly destination?: string }) {
-  const { source, destination } = fields;
+function renderAddresses(fields: {
+  readonly source?: string;
+  readonly destination?: string;
+  readonly encapsulated?: boolean;
+}) {
+  const { source, destination, encapsulated = false } = fields;
   if (source === undefined && destination === undefined) return "";
-  return `${source ?? "?"} > ${destination ?? "?"}`;
+  return `${source ?? "?"} > ${destination ?? "?"}${encapsulated ? " in UDP" : ""}`;
 }
 
 function renderScalars(fields: Fields): string[] {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addressToBytes, parseAddress } from "../../src/wire/address.ts";
 import { toHex } from "../../src/wire/hex.ts";
+import { writeUdpHeader } from "../../src/wire/udp.ts";
 import {
   captureInterface,
   enhancedPacket,
@@ -37,6 +38,15 @@ function addressOf(text: string): Uint8Array {
   return addressToBytes(address);
 }
 
+/** The same in UDP, with this port at both ends. */
+function encapsulated(name: string, port: number): Uint8Array {
+  const { src, dst, shim6 } = vector(name);
+  const bytes = Uint8Array.of(...new Uint8Array(8), ...octets(shim6));
+  const packet = ipv6(addressOf(src), addressOf(dst), [upperLayer(17, bytes)]);
+  writeUdpHeader(packet, 40, packet.length, port);
+  return packet;
+}
+
 const ETHERNET = octets("0200000000010200000000ff86dd");
 const UDP = ipv6(new Uint8Array(16), new Uint8Array(16), [upperLayer(17, new Uint8Array(8))]);
 
@@ -53,6 +63,40 @@ function file(name: string, content: Uint8Array): string {
   writeFileSync(path, content);
   return path;
 }
+
+describe("decode shows Shim6 in UDP", () => {
+  test.each(VECTORS)("$name, as what it is without", async ({ name }) => {
+    const { reply } = await decodeJson(toHex(encapsulated(name, 61_140)));
+    const { reply: plain } = await decodeJson(toHex(wholePacket(name)));
+    expect(reply.packets).toEqual([{ ...plain.packets[0], encapsulated: true }]);
+  });
+
+  test("in a line", async () => {
+    const { stdout } = await l3shim("decode", toHex(encapsulated("I1", 61_140)));
+    const { src, dst } = vector("I1");
+    expect(stdout).toContain(`I1  ${src} > ${dst} in UDP  initiatorContextTag`);
+  });
+
+  test("at another port where it is told so", async () => {
+    const hex = toHex(encapsulated("I1", 4000));
+    expect((await decodeJson(hex)).reply.packets[0]).toMatchObject({ code: "no-shim6-header" });
+    const { reply } = await decodeJson(hex, "--udp-port", "4000");
+    expect(reply.packets[0]).toMatchObject({ type: "I1", encapsulated: true });
+    expect((await l3shim("decode", hex, "--udp-port", "65536")).status).toBe(2);
+  });
+
+  test("in a capture", async () => {
+    const frame = Uint8Array.of(...ETHERNET, ...encapsulated("I1", 61_140));
+    const path = file(
+      "udp.pcap",
+      pcap({ littleEndian: true, nanoseconds: false, linkType: 1 }, [
+        { timestamp: 0n, bytes: frame },
+      ]),
+    );
+    const { reply } = await decodeJson(path);
+    expect(reply.packets[0]).toMatchObject({ frame: 1, type: "I1", encapsulated: true });
+  });
+});
 
 describe("decode HEX", () => {
   test.each(VECTORS)("shows $name with its addresses", async ({ name, shim6, src, dst }) => {

@@ -114,7 +114,7 @@ describe("a state that is no good", () => {
     a.kill();
     const refused = a.start(73, [
       { ...good, tag: "x" },
-      { ...good, version: 3 },
+      { ...good, version: 4 },
       null,
       [],
       { ...good, ulids: { local: "here", peer: B1 } },
@@ -127,7 +127,7 @@ describe("a state that is no good", () => {
     const name = only(a).tag.toString(16).padStart(12, "0");
     expect(refused).toEqual([
       { name: "number 1", reason: "state.tag is not a whole number from 0 to 140737488355327" },
-      { name: "number 2", reason: "its version is 3, and this release reads 2" },
+      { name: "number 2", reason: "its version is 4, and this release reads 3" },
       { name: "number 3", reason: "state is not an object" },
       { name: "number 4", reason: "state is not an object" },
       { name: "number 5", reason: "state.ulids.local is not an IPv6 address" },

@@ -59,6 +59,7 @@ test("every key reaches the configuration", () => {
      icmp-errors = "all"
      trigger = { packets = 1, age = 2 }
      fail-back = { automatic = true, hold = 5, max-hold = 60 }
+     encapsulation = { enabled = true, port = 5000 }
      ebpf.pin-directory = "/run/bpf/here"
      nfqueue.inbound-hook = "input"
      nfqueue.backend = "nft"
@@ -97,6 +98,7 @@ test("every key reaches the configuration", () => {
     maxContextsPerPrefix: 8,
     trigger: { packets: 1, age: 2_000 },
     failBack: { hold: 5_000, maxHold: 60_000 },
+    encapsulation: { port: 5000 },
     nfqueue: { inboundHook: "input", backend: "nft", queue: 7 },
     temporaryLocators: true,
     uplinks: [
@@ -144,6 +146,8 @@ test.each([
   ["[fail-back]\nhold = 60\nmax-hold = 30", 3, "fail-back.max-hold: must not be less than hold"],
   ["[fail-back]\nhold = 700", 1, "fail-back.max-hold: must not be less than hold"],
   ["[fail-back]\nwait = 7", 2, "fail-back.wait"],
+  ["[encapsulation]\nenabled = 1", 2, "encapsulation.enabled: must be true or false, but is 1"],
+  ["[encapsulation]\nport = 0", 2, "encapsulation.port: must be a whole number from 1024 to 65535"],
   ['ebpf.pin-directory = "here"', 1, "ebpf.pin-directory: must be a path from the root on"],
   ["sendtimeout = 10", 1, "sendtimeout: unknown key; known here: security, dataplane"],
   ["[trigger]\n\npacket = 5", 3, "trigger.packet: unknown key; known here: packets, age"],

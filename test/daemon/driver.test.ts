@@ -47,6 +47,7 @@ function send(): Output {
     type: "send",
     source: ULIDS.local,
     destination: ULIDS.peer,
+    encapsulated: false,
     bytes: new Uint8Array(16),
     message: { type: "Keepalive", receiverContextTag: TAG, options: [] },
     tag: TAG,

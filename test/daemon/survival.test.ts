@@ -148,7 +148,7 @@ test("a context is kept in a file that only the daemon's user can read, until it
   expect([directory, file].map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o600]);
   expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({
     ...{ schemaVersion: 1, bootId: "boot", dataplane: "ebpf", localUlid: A1 },
-    state: { version: 2, locators: { local: A2 } },
+    state: { version: 3, locators: { local: A2 } },
   });
   expect(a.daemon.close(tagOf(context.localTag))).toBe(true);
   a.clock.advance(UNTIL_KEPT);

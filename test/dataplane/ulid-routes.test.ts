@@ -123,6 +123,14 @@ describe("the routes of ULID pairs", () => {
     expect(kernel.routes).toEqual([expected]);
   });
 
+  test("a path in UDP carries 8 octets less", () => {
+    routes.open();
+    const egress = routes.find({ ...LOCATORS, encapsulated: true });
+    expect(egress.mtu).toBe(1492);
+    routes.set(ULIDS, egress);
+    expect(kernel.routes).toEqual([{ ...expected, mtu: 1484 }]);
+  });
+
   test("the ULP is never told less than 1280 octets", () => {
     kernel.mtu = 1284;
     routes.open();

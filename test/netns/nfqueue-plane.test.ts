@@ -8,6 +8,7 @@ import { NftRules } from "../../src/dataplane/nfqueue/rules-nft.ts";
 import { LINUX, type PlaneSystem } from "../../src/dataplane/nfqueue/system.ts";
 import { contextTag } from "../../src/wire/tag.ts";
 import { describeDataPlane } from "./dataplane-compliance.ts";
+import { describeEncapsulation } from "./dataplane-encapsulation.ts";
 import { until } from "./support/namespaces.ts";
 import { type LabHost, PlaneLab, type TestProcess } from "./support/plane-lab.ts";
 import { RecordedEvents } from "./support/recorded-events.ts";
@@ -57,6 +58,8 @@ function createIn(host: LabHost, trigger: TriggerPolicy, settings: Settings = {}
 }
 
 describeDataPlane("nfqueue", (host, trigger) => createIn(host, trigger));
+
+describeEncapsulation("nfqueue", (host, trigger, udpPort) => createIn(host, trigger, { udpPort }));
 
 describe("the nfqueue plane", () => {
   const trigger: TriggerPolicy = { packets: 20, age: undefined };

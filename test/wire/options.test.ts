@@ -156,6 +156,12 @@ const LAYOUTS: readonly { name: string; type: number; hex: string; option: Optio
     option: { name: "KeepaliveTimeout", critical: false, timeout: 65535 },
   },
   {
+    name: "UDP Encapsulation",
+    type: 16_524,
+    hex: "81180004 0000eed4",
+    option: { name: "UdpEncapsulation", critical: false, port: 61_140 },
+  },
+  {
     name: "an unknown option",
     type: 0x7fff,
     hex: "fffe0001 ab000000",
@@ -293,6 +299,7 @@ describe("options of one length", () => {
 describe("values that do not fit", () => {
   test.each<[string, Option]>([
     ["a timeout of 17 bits", { name: "KeepaliveTimeout", critical: false, timeout: 65536 }],
+    ["a port of 17 bits", { name: "UdpEncapsulation", critical: false, port: 65536 }],
     ["a negative FII", { name: "ForkedInstanceIdentifier", critical: false, identifier: -1 }],
     ["65536 octets", validator(65536)],
     [

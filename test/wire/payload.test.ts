@@ -169,7 +169,7 @@ describe("finding the payload header", () => {
     const parts = [extension(0, 0), extension(43, 1), upperLayer(140, PAYLOAD)];
     expect(findPayloadHeader(ipv6(A1, B1, parts))).toEqual({
       ok: true,
-      value: { offset: 64, tag: TAG, nextHeader: 17 },
+      value: { offset: 64, encapsulated: false, tag: TAG, nextHeader: 17 },
     });
   });
 

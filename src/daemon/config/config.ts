@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
-import type { Detection, FailBackPolicy, SecurityMode } from "../../core/config.ts";
+import type { Detection, Encapsulation, FailBackPolicy, SecurityMode } from "../../core/config.ts";
 import { ADAPTIVE_KEEPALIVE_TIMEOUT } from "../../core/defaults.ts";
 import { type Duration, seconds } from "../../core/time.ts";
 import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
@@ -33,6 +33,8 @@ export interface DaemonConfig {
   readonly trigger: TriggerPolicy;
   /** `undefined`: contexts return to a better pair by command only. */
   readonly failBack: FailBackPolicy | undefined;
+  /** `undefined`: Shim6 never goes in UDP. */
+  readonly encapsulation: Encapsulation | undefined;
   readonly ebpf: EbpfConfig;
   readonly nfqueue: NfqueueConfig;
   /** Offer temporary addresses (RFC 8981) as locators too. */
@@ -210,6 +212,7 @@ function fromFile(file: ConfigFile): DaemonConfig {
       age: file.trigger.age === undefined ? undefined : seconds(file.trigger.age),
     },
     failBack: failBackFrom(file["fail-back"]),
+    encapsulation: file.encapsulation.enabled ? { port: file.encapsulation.port } : undefined,
     ebpf: { pinDirectory: file.ebpf["pin-directory"] },
     nfqueue: {
       inboundHook: file.nfqueue["inbound-hook"],

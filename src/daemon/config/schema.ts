@@ -5,6 +5,7 @@ import {
   MAX_CONTEXTS,
   MAX_CONTEXTS_PER_PREFIX,
 } from "../../core/defaults.ts";
+import { SHIM6_UDP_PORT } from "../../wire/udp.ts";
 import { NEW_KEY_BITS } from "../crypto/rsa-key.ts";
 import { PRIORITIES } from "../host/preference.ts";
 import { integer, ipv6Address, prefix64, sendTimeoutSeconds, strict } from "../validation.ts";
@@ -93,6 +94,13 @@ export const CONFIG_SCHEMA = table({
     {},
   ),
   "fail-back": v.optional(failBack, {}),
+  encapsulation: v.optional(
+    table({
+      enabled: v.optional(flag, false),
+      port: v.optional(integer(1024, 65_535), SHIM6_UDP_PORT),
+    }),
+    {},
+  ),
   ebpf: v.optional(table({ "pin-directory": v.optional(absolutePath, "/run/l3shim/bpf") }), {}),
   nfqueue: v.optional(
     table({

@@ -1,5 +1,5 @@
 import type { LocalLocator } from "../../core/config.ts";
-import type { AddressPair } from "../../core/output.ts";
+import { type AddressPair, isEncapsulated } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
 import type { TrafficSnapshot } from "../../core/traffic.ts";
 import type { ContextView, WatchedPairView } from "../../core/view.ts";
@@ -32,8 +32,7 @@ export function contextStatus(
     reapState: view.reapState ?? null,
     localUlid: view.ulids.local,
     peerUlid: view.ulids.peer,
-    localLocator: view.locators.local,
-    peerLocator: view.locators.peer,
+    ...locatorPair(view.locators),
     preferred: view.preferred === undefined ? null : locatorPair(view.preferred),
     pin: view.pin ?? null,
     survey: survey ?? null,
@@ -83,7 +82,9 @@ function watchedPair(watched: WatchedPairView, clock: Clock): WatchedPairStatus 
 }
 
 export function locatorPair(pair: AddressPair): LocatorPairStatus {
-  return { localLocator: pair.local, peerLocator: pair.peer };
+  const { local: localLocator, peer: peerLocator } = pair;
+  const addresses = { localLocator, peerLocator };
+  return isEncapsulated(pair) ? { ...addresses, encapsulated: true } : addresses;
 }
 
 function nextStep(view: ContextView, clock: Clock): ContextStatus["next"] {

@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { monotonicNow } from "../../linux/clock.ts";
 import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts";
+import type { OutgoingShim6 } from "../../linux/shim6-socket.ts";
 import type { Address } from "../../wire/address.ts";
 import { addressFromBytes, addressToBytes } from "../../wire/address.ts";
 import { findIcmpError, ICMP_PACKET_TOO_BIG } from "../../wire/icmp6.ts";
 import { IPV6_HEADER_LENGTH, MINIMUM_MTU, SOURCE_OFFSET } from "../../wire/ipv6.ts";
+import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
 import type { DataPlaneEvents } from "../dataplane.ts";
 import { Oversize } from "../oversize.ts";
+import { udpLength } from "../ulid-routes.ts";
 import type { PlaneContext, PlaneContexts } from "./contexts.ts";
 import type { EbpfCounters } from "./counters.ts";
 import { decodeEvent, type KernelEvent } from "./layout.ts";
@@ -20,7 +23,7 @@ export interface EventReaderOptions {
   /** The context's mapping has a smaller MTU. */
   readonly pathMtuFell: (context: PlaneContext) => void;
   readonly isLocal: (address: Address) => boolean;
-  readonly sendShim6: (message: OutgoingMessage) => void;
+  readonly sendShim6: (message: OutgoingShim6) => void;
   readonly sendIcmp: (message: OutgoingMessage) => void;
   readonly warn: (message: string) => void;
 }
@@ -53,7 +56,7 @@ export class EventReader {
         if (isLocal(addresses.local)) acquaint(addresses.peer);
         return;
       case "unknown-tag":
-        return events.unknownTag(time, addresses.local, addresses.peer, tag);
+        return events.unknownTag(time, addresses.local, addresses.peer, tag, event.tagged);
       case "inbound-payload":
         return this.#inboundPayload(event);
       case "traffic-resumed":
@@ -61,12 +64,13 @@ export class EventReader {
       case "icmp-error":
         return this.#icmpError(event);
       case "oversize":
-        return this.#tooBig(event);
+        return this.#handedOver(event);
     }
   }
 
-  control({ source, destination, bytes }: ReceivedMessage): void {
-    this.#options.events.control(monotonicNow(), source, destination, bytes);
+  control({ source, destination, bytes }: ReceivedMessage, encapsulated: boolean): void {
+    const { events } = this.#options;
+    events.control(monotonicNow(), source, destination, bytes, encapsulated);
   }
 
   icmpError({ source, bytes }: ReceivedMessage): void {
@@ -90,7 +94,8 @@ export class EventReader {
     this.#options.events.icmpError(time, source, packet.slice(IPV6_HEADER_LENGTH));
   }
 
-  #tooBig({ slot, packet }: KernelEvent): void {
+  /** Too big with its header, or in UDP and none of those whose sum the kernel's half knows. */
+  #handedOver({ slot, packet }: KernelEvent): void {
     const active = this.#options.contexts.bySlot(slot)?.active;
     if (active?.way === undefined) return;
     const { locators } = active.mapping;
@@ -100,8 +105,11 @@ export class EventReader {
       peerLocator: addressToBytes(locators.peer),
       pathMtu: active.way.mtu,
     };
+    if (packet.length + PAYLOAD_HEADER_LENGTH <= path.pathMtu) {
+      return this.#oversize.send(packet, path);
+    }
     for (const fragment of this.#oversize.fit(packet, path)) {
-      this.#oversize.sendFragment(fragment, path);
+      this.#oversize.send(fragment, path);
     }
   }
 }
@@ -110,8 +118,10 @@ export class EventReader {
 function learnMtu({ active }: PlaneContext, packet: Uint8Array): boolean {
   const found = findIcmpError(packet);
   if (active?.way === undefined || !found.ok) return false;
-  const { type, parameter: mtu } = found.value.error;
-  if (type !== ICMP_PACKET_TOO_BIG || mtu < MINIMUM_MTU || mtu >= active.way.mtu) return false;
+  const { type, parameter } = found.value.error;
+  if (type !== ICMP_PACKET_TOO_BIG || parameter < MINIMUM_MTU) return false;
+  const mtu = parameter - udpLength(active.mapping.locators);
+  if (mtu >= active.way.mtu) return false;
   active.way = { ...active.way, mtu };
   return true;
 }

@@ -5,7 +5,7 @@ import { openRingBuffer } from "../../linux/bpf-ring-buffer.ts";
 import type { NetworkChange } from "../../linux/network-table.ts";
 import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts";
 import type { Egress } from "../../linux/route-lookup.ts";
-import type { Shim6Socket } from "../../linux/shim6-socket.ts";
+import type { OnShim6Message, OutgoingShim6, Shim6Socket } from "../../linux/shim6-socket.ts";
 import type { TcpConnection } from "../../linux/socket-diag.ts";
 import { SystemError } from "../../linux/system-error.ts";
 import type { Address } from "../../wire/address.ts";
@@ -22,12 +22,14 @@ import { openUlidDevice, removeUlidDevice, type UlidDevice } from "./ulid-device
 
 export interface HookSettings extends KernelOptions {
   readonly trigger: TriggerPolicy;
+  /** Of Shim6 in UDP; without it there is none. */
+  readonly udpPort?: number | undefined;
 }
 
 export interface HookHandlers {
   /** Gets a record of the ring buffer. */
   readonly event: (record: Uint8Array) => void;
-  readonly control: (message: ReceivedMessage) => void;
+  readonly control: OnShim6Message;
   readonly icmpError: (message: ReceivedMessage) => void;
   /** Links, addresses or routes changed, but for the plane's own. */
   readonly networkChanged: () => void;
@@ -74,7 +76,7 @@ export class Hooks {
   }
 
   /** @throws SystemError when the system does not send it. */
-  sendShim6(message: OutgoingMessage): void {
+  sendShim6(message: OutgoingShim6): void {
     this.#parts.shim6.send(message);
   }
 
@@ -139,13 +141,16 @@ function openParts(
 ): HookParts {
   const kernel = KernelHalf.open(settings);
   ending.add({ remove: () => kernel.remove(), release: () => kernel.close() });
-  const shim6 = ending.closing(system.openShim6Socket(handlers.control, handlers.failed));
+  const shim6 = ending.closing(
+    system.openShim6Socket(handlers.control, handlers.failed, settings.udpPort),
+  );
   const icmp6 = ending.closing(system.openIcmp6Socket(handlers.icmpError, handlers.failed));
   const device = openDevice(system, ending);
   const { packets: triggerPackets, age: triggerAge } = settings.trigger;
   const acquaintedPackets = ACQUAINTED_AFTER;
   kernel.configure({
     ...{ ulidDevice: device.hostSide, triggerPackets, triggerAge, acquaintedPackets },
+    udpPort: settings.udpPort,
   });
   const attachments = attachAll(kernel, device, system, handlers, ending);
   const routes = system.openRoutes();
@@ -225,6 +230,7 @@ function isOwn(change: NetworkChange): boolean {
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: "Stop whoever has the UDP port, or set another encapsulation.port on all hosts.",
   EPERM: "Run as root, or give the process CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW.",
   ENOENT: "Install libbpf1, and mount a bpffs.",
 };

@@ -1,5 +1,5 @@
 import type { FlowSelector, PortRange } from "../../core/flow-selector.ts";
-import type { AddressPair, Mapping } from "../../core/output.ts";
+import { type AddressPair, isEncapsulated, type Mapping } from "../../core/output.ts";
 import { type Duration, type Instant, instant } from "../../core/time.ts";
 import type { Egress } from "../../linux/route-lookup.ts";
 import type { TcpConnection } from "../../linux/socket-diag.ts";
@@ -18,7 +18,7 @@ import type { ContextTag } from "../../wire/tag.ts";
  */
 
 /** A daemon takes over only maps of its own version. */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 /** A pair whose packets without a tag are no context's: only forks have it. */
 export const NO_SLOT = 0xffff_ffff;
@@ -28,14 +28,15 @@ export const FORKS_MAX = 16;
 
 const PAIR_LENGTH = 2 * ADDRESS_LENGTH;
 const WAY_LENGTH = 8 + ADDRESS_LENGTH;
-const MAPPING_LENGTH = PAIR_LENGTH + PAYLOAD_HEADER_LENGTH + WAY_LENGTH;
+const MAPPING_WAY_OFFSET = PAIR_LENGTH + PAYLOAD_HEADER_LENGTH;
+const MAPPING_LENGTH = MAPPING_WAY_OFFSET + WAY_LENGTH + 4;
 const PAIR_STATE_LENGTH = 16 + WAY_LENGTH + MAPPING_LENGTH;
 const PLAIN_OFFSET = 16;
 const PAIR_MAPPING_OFFSET = PLAIN_OFFSET + WAY_LENGTH;
 const SELECTOR_LENGTH = 24;
 const FORK_LENGTH = 4 + SELECTOR_LENGTH + MAPPING_LENGTH;
 const TAGGED_LENGTH = 8 + PAIR_LENGTH;
-export const SETTINGS_LENGTH = 24;
+export const SETTINGS_LENGTH = 32;
 const EVENT_LENGTH = 64;
 export const TCP_QUERY_LENGTH = 56;
 
@@ -121,7 +122,9 @@ function writeWay(
 function writeMapping(bytes: Uint8Array, at: number, { mapping, way }: RoutedMapping): void {
   writePair(bytes, at, mapping.locators);
   writePayloadHeader(bytes, at + PAIR_LENGTH, 0, mapping.peerTag);
-  writeWay(bytes, at + PAIR_LENGTH + PAYLOAD_HEADER_LENGTH, way, mapping.locators.peer);
+  writeWay(bytes, at + MAPPING_WAY_OFFSET, way, mapping.locators.peer);
+  const encapsulated = isEncapsulated(mapping.locators) ? 1 : 0;
+  viewOf(bytes).setUint32(at + MAPPING_WAY_OFFSET + WAY_LENGTH, encapsulated, true);
 }
 
 /** The key of the map `forks`: index 0 is asked first. */
@@ -203,6 +206,8 @@ export interface KernelSettings {
   readonly triggerPackets: number;
   readonly triggerAge: Duration | undefined;
   readonly acquaintedPackets: number;
+  /** Of Shim6 in UDP; `undefined` where there is none. */
+  readonly udpPort: number | undefined;
 }
 
 export function encodeSettings(settings: KernelSettings): Uint8Array {
@@ -214,6 +219,7 @@ export function encodeSettings(settings: KernelSettings): Uint8Array {
   view.setBigUint64(8, BigInt(Math.round(age)), true);
   view.setUint32(16, settings.triggerPackets, true);
   view.setUint32(20, settings.acquaintedPackets, true);
+  view.setUint32(24, settings.udpPort ?? 0, true);
   return bytes;
 }
 
@@ -229,6 +235,7 @@ export interface KernelEvent {
   /** For an unknown tag source (`local`) and destination (`peer`) of the packet. */
   readonly addresses: AddressPair;
   readonly slot: number;
+  /** It had the payload header; of an unknown tag: in UDP. */
   readonly tagged: boolean;
   /** The packet from its IPv6 header on, where one follows. Valid only in the call. */
   readonly packet: Uint8Array;

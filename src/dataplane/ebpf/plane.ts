@@ -102,7 +102,7 @@ export class EbpfDataPlane implements DataPlane {
     });
     const hooks = Hooks.open(this.#options, this.#system, {
       event: (record) => reader.handle(record),
-      control: (message) => reader.control(message),
+      control: (...message) => reader.control(...message),
       icmpError: (message) => reader.icmpError(message),
       networkChanged: () => this.#followNetwork(),
       failed: (error) => events.failed(error),
@@ -133,11 +133,16 @@ export class EbpfDataPlane implements DataPlane {
     for (const { ulids } of this.#contexts.pairs()) this.#publishPair(ulids);
   }
 
-  sendControl(source: Address, destination: Address, bytes: Uint8Array): void {
+  sendControl(
+    source: Address,
+    destination: Address,
+    bytes: Uint8Array,
+    encapsulated = false,
+  ): void {
     if (this.#running === undefined) {
       throw new DataPlaneError("the data plane is closed", "Send only between open and close.");
     }
-    this.#running.hooks.sendShim6({ source, destination, bytes });
+    this.#running.hooks.sendShim6({ source, destination, bytes, encapsulated });
   }
 
   setContext(tag: ContextTag, ulids: AddressPair, forkedInstance = 0): void {

@@ -7,7 +7,11 @@ import { RouteLookup } from "../../linux/route-lookup.ts";
 import { RouteMonitor, type RouteObserver } from "../../linux/route-monitor.ts";
 import type { Link } from "../../linux/rtnetlink.ts";
 import type { VethPairEdit } from "../../linux/rtnetlink-encode.ts";
-import { openShim6Socket, type Shim6Socket } from "../../linux/shim6-socket.ts";
+import {
+  type OnShim6Message,
+  openShim6Socket,
+  type Shim6Socket,
+} from "../../linux/shim6-socket.ts";
 import { SocketDiagnostics } from "../../linux/socket-diag.ts";
 import { LOCATOR_MARK, UlidRoutes } from "../ulid-routes.ts";
 import { attachProgram } from "./attach-program.ts";
@@ -24,7 +28,12 @@ export interface EbpfSystem {
   readonly attach: Attach;
   /** Runs a program that looks at no packet. */
   readonly runProgram: (program: BpfProgram) => void;
-  readonly openShim6Socket: OpenSocket<Shim6Socket>;
+  /** @param port of Shim6 in UDP, if any */
+  openShim6Socket(
+    onMessage: OnShim6Message,
+    onError: (error: Error) => void,
+    port?: number,
+  ): Shim6Socket;
   readonly openIcmp6Socket: OpenSocket<Icmp6Socket>;
   /** @throws SystemError */
   openRoutes(): UlidRoutes;
@@ -43,7 +52,8 @@ export const LINUX_EBPF: EbpfSystem = {
   runProgram: (program) => {
     program.run(NO_PACKET);
   },
-  openShim6Socket: (onMessage, onError) => openShim6Socket(onMessage, onError, LOCATOR_MARK),
+  openShim6Socket: (onMessage, onError, port) =>
+    openShim6Socket(onMessage, onError, port, LOCATOR_MARK),
   openIcmp6Socket,
   openRoutes: () => new UlidRoutes(new RouteEditor(), new RouteLookup(), true),
   openDevices: () => new KernelDevices(),

@@ -31,7 +31,7 @@ export interface ActiveMapping {
   readonly peerLocator: Uint8Array;
   /** `undefined` when the host had no route between the locators. */
   readonly egress: Egress | undefined;
-  /** Octets that a packet may have on the way to the peer's locator. */
+  /** Octets that a packet may have on the way to the peer's locator, without a UDP header. */
   pathMtu: number;
 }
 

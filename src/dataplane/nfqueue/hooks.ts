@@ -5,7 +5,7 @@ import type { LogHandler, PacketLog } from "../../linux/nflog.ts";
 import type { BatchHandler, PacketQueue, QueueOptions } from "../../linux/queue.ts";
 import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts";
 import type { Egress } from "../../linux/route-lookup.ts";
-import type { Shim6Socket } from "../../linux/shim6-socket.ts";
+import type { OnShim6Message, OutgoingShim6, Shim6Socket } from "../../linux/shim6-socket.ts";
 import { SystemError } from "../../linux/system-error.ts";
 import type { Address } from "../../wire/address.ts";
 import { DataPlaneError } from "../dataplane.ts";
@@ -23,6 +23,8 @@ export interface HookSettings {
   readonly inboundHook: "prerouting" | "input";
   /** Number of the queue, and of the log group: 0 .. 65535. */
   readonly queue: number;
+  /** Of Shim6 in UDP; without it there is none. */
+  readonly udpPort?: number | undefined;
   /** See {@link RewriteSettings.withholdErrors}. */
   readonly withholdErrors: boolean;
 }
@@ -31,7 +33,7 @@ export interface HookSettings {
 export interface HookHandlers {
   readonly observe: LogHandler;
   readonly rewrite: BatchHandler;
-  readonly control: (message: ReceivedMessage) => void;
+  readonly control: OnShim6Message;
   readonly icmpError: (message: ReceivedMessage) => void;
   /** A ULID pair has no route of its own: its packets go by the ULID's uplink to the queue. */
   readonly routeFailed: (error: SystemError) => void;
@@ -82,7 +84,7 @@ export class Hooks {
       this.#queue = keep(system.openQueue(queueOptions(settings.queue), rewrite, failed));
       const logOptions = { group: settings.queue, copyRange: OBSERVE_COPY_RANGE };
       this.#log = keep(system.openLog(logOptions, observe, failed));
-      this.#shim6 = keep(system.openShim6Socket(control, failed));
+      this.#shim6 = keep(system.openShim6Socket(control, failed, settings.udpPort));
       this.#icmp6 = keep(system.openIcmp6Socket(icmpError, failed));
       this.#routes = keep(system.openRoutes());
     } catch (error) {
@@ -112,7 +114,7 @@ export class Hooks {
   }
 
   /** @throws SystemError when the system does not send it. */
-  sendShim6(message: OutgoingMessage): void {
+  sendShim6(message: OutgoingShim6): void {
     this.#shim6.send(message);
   }
 
@@ -207,6 +209,7 @@ function queueOptions(number: number): QueueOptions {
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: "Stop whoever has the UDP port, or set another encapsulation.port on all hosts.",
   EPERM: "Run as root, or give the process CAP_NET_ADMIN and CAP_NET_RAW.",
   EBUSY: "Stop the other l3shim daemon, or set another nfqueue.queue in the configuration.",
   EPROTONOSUPPORT: "Load the kernel module nfnetlink_queue, or use a kernel that has it.",

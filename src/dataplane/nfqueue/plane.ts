@@ -3,6 +3,7 @@ import type { AddressPair, Mapping } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "../../core/traffic.ts";
 import type { OutgoingMessage } from "../../linux/raw-socket.ts";
+import type { OutgoingShim6 } from "../../linux/shim6-socket.ts";
 import { ADDRESS_LENGTH, type Address, addressToBytes } from "../../wire/address.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import {
@@ -71,14 +72,15 @@ export class NfqueueDataPlane implements DataPlane {
       events,
       counters: this.#counters,
       oversize: this.#createOversize(),
+      udpPort: this.#options.udpPort,
     });
     this.#hooks = await Hooks.open(
       this.#options,
       {
         observe: (packets) => observer.handleBatch(now(), packets),
         rewrite: (packets, verdicts) => rewriter.handleBatch(now(), packets, verdicts),
-        control: ({ source, destination, bytes }) =>
-          events.control(now(), source, destination, bytes),
+        control: ({ source, destination, bytes }, encapsulated) =>
+          events.control(now(), source, destination, bytes, encapsulated),
         icmpError: ({ source, bytes }) => events.icmpError(now(), source, bytes),
         routeFailed: (error) => this.#noteRouteFailure(error),
         failed: (error) => events.failed(error),
@@ -101,11 +103,16 @@ export class NfqueueDataPlane implements DataPlane {
     // `open` has removed whatever there was.
   }
 
-  sendControl(source: Address, destination: Address, bytes: Uint8Array): void {
+  sendControl(
+    source: Address,
+    destination: Address,
+    bytes: Uint8Array,
+    encapsulated = false,
+  ): void {
     if (this.#hooks === undefined) {
       throw new DataPlaneError("the data plane is closed", "Send only between open and close.");
     }
-    this.#hooks.sendShim6({ source, destination, bytes });
+    this.#hooks.sendShim6({ source, destination, bytes, encapsulated });
   }
 
   setContext(tag: ContextTag, ulids: AddressPair, forkedInstance = 0): void {
@@ -230,7 +237,7 @@ export class NfqueueDataPlane implements DataPlane {
 
   #createOversize(): Oversize {
     const sockets = {
-      sendShim6: (message: OutgoingMessage) => this.#hooks?.sendShim6(message),
+      sendShim6: (message: OutgoingShim6) => this.#hooks?.sendShim6(message),
       sendIcmp: (message: OutgoingMessage) => this.#hooks?.sendIcmp(message),
       warn: this.#options.warn,
     };

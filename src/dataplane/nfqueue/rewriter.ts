@@ -1,3 +1,4 @@
+import { isEncapsulated } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
 import type { QueuedPacket, Verdicts } from "../../linux/queue.ts";
 import { addressFromBytes } from "../../wire/address.ts";
@@ -17,19 +18,20 @@ import {
   PROTOCOL_FRAGMENT,
   PROTOCOL_ICMPV6,
   SOURCE_OFFSET,
+  UDP_HEADER_LENGTH,
 } from "../../wire/ipv6.ts";
 import { addPayloadHeader, findPayloadHeader, removePayloadHeader } from "../../wire/payload.ts";
 import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import type { DataPlaneEvents } from "../dataplane.ts";
 import type { Oversize } from "../oversize.ts";
-import { LOCATOR_MARK } from "../ulid-routes.ts";
+import { LOCATOR_MARK, udpLength } from "../ulid-routes.ts";
 import type { ActiveMapping, PlaneContext, PlaneContextTable } from "./context-table.ts";
 import type { PlaneCounters } from "./counters.ts";
 import { HOOK_LOCAL_OUT } from "./observer.ts";
 import { Reassembler } from "./reassembly.ts";
 
-const SCRATCH_LENGTH = 65_536 + IPV6_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH;
+const SCRATCH_LENGTH = 65_536 + IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH;
 
 /** What the rewriter needs of the rest of the plane. */
 export interface RewriterOptions {
@@ -37,6 +39,8 @@ export interface RewriterOptions {
   readonly events: DataPlaneEvents;
   readonly counters: PlaneCounters;
   readonly oversize: Oversize;
+  /** Of Shim6 in UDP; `undefined` where there is none. */
+  readonly udpPort: number | undefined;
 }
 
 /**
@@ -48,6 +52,7 @@ export class Rewriter {
   readonly #events: DataPlaneEvents;
   readonly #counters: PlaneCounters;
   readonly #oversize: Oversize;
+  readonly #udpPort: number | undefined;
   readonly #reassembler = new Reassembler();
   /** Verdicts copy their packet, so that one array serves for all. */
   readonly #scratch = new Uint8Array(SCRATCH_LENGTH);
@@ -57,6 +62,7 @@ export class Rewriter {
     this.#events = options.events;
     this.#counters = options.counters;
     this.#oversize = options.oversize;
+    this.#udpPort = options.udpPort;
   }
 
   handleBatch(now: Instant, packets: readonly QueuedPacket[], verdicts: Verdicts): void {
@@ -89,8 +95,16 @@ export class Rewriter {
 
   #addHeader(packet: Uint8Array, mapping: ActiveMapping): Uint8Array | undefined {
     const { localLocator, peerLocator } = mapping;
-    const { peerTag } = mapping.mapping;
-    const rewritten = addPayloadHeader(packet, localLocator, peerLocator, peerTag, this.#scratch);
+    const { locators, peerTag } = mapping.mapping;
+    const port = isEncapsulated(locators) ? this.#udpPort : undefined;
+    const rewritten = addPayloadHeader(
+      packet,
+      localLocator,
+      peerLocator,
+      peerTag,
+      this.#scratch,
+      port,
+    );
     if (rewritten.ok) return rewritten.value;
     this.#counters.add("drop-outbound-malformed");
     return undefined;
@@ -112,7 +126,7 @@ export class Rewriter {
     if (rewritten === undefined) return verdicts.drop(id);
     context.traffic.out(now, packet.length);
     verdicts.replace(id, rewritten, mark | LOCATOR_MARK);
-    for (const fragment of others) this.#oversize.sendFragment(fragment, mapping);
+    for (const fragment of others) this.#oversize.send(fragment, mapping);
   }
 
   #inbound(now: Instant, queued: QueuedPacket, verdicts: Verdicts): void {
@@ -135,7 +149,7 @@ export class Rewriter {
     packet: Uint8Array,
     verdicts: Verdicts,
   ): void {
-    const header = findPayloadHeader(packet);
+    const header = findPayloadHeader(packet, this.#udpPort);
     if (!header.ok) {
       if (header.error === "no-payload-header") {
         this.#counters.add("passed-control");
@@ -144,16 +158,16 @@ export class Rewriter {
       this.#counters.add("drop-inbound-malformed");
       return verdicts.drop(id);
     }
-    const { tag, nextHeader } = header.value;
+    const { tag, nextHeader, encapsulated } = header.value;
     const context = this.#contexts.get(tag);
     if (context === undefined) {
       this.#counters.add("drop-unknown-tag");
       verdicts.drop(id);
-      return this.#raiseUnknownTag(now, packet, tag);
+      return this.#raiseUnknownTag(now, packet, tag, encapsulated);
     }
     // Whatever the addresses: payload is demultiplexed by tag alone (RFC 5533 section 12.4).
     const { peerUlid, localUlid } = context;
-    const restored = removePayloadHeader(packet, peerUlid, localUlid, this.#scratch);
+    const restored = removePayloadHeader(packet, peerUlid, localUlid, this.#scratch, this.#udpPort);
     if (!restored.ok) {
       this.#counters.add("drop-inbound-malformed");
       return verdicts.drop(id);
@@ -168,10 +182,10 @@ export class Rewriter {
     if (context.watched) this.#events.inboundPayload(now, tag, true);
   }
 
-  #raiseUnknownTag(now: Instant, packet: Uint8Array, tag: ContextTag): void {
+  #raiseUnknownTag(now: Instant, packet: Uint8Array, tag: ContextTag, encapsulated: boolean): void {
     const source = addressFromBytes(packet, SOURCE_OFFSET);
     const destination = addressFromBytes(packet, DESTINATION_OFFSET);
-    this.#events.unknownTag(now, source, destination, tag);
+    this.#events.unknownTag(now, source, destination, tag, encapsulated);
   }
 
   /** The whole packet with its last fragment; `undefined` when the verdict is given already. */
@@ -203,7 +217,7 @@ export class Rewriter {
    * gets what is left of it afterwards.
    */
   #icmpError(now: Instant, { id, payload: packet }: QueuedPacket, verdicts: Verdicts): void {
-    const quoted = findQuotedPayload(packet);
+    const quoted = findQuotedPayload(packet, this.#udpPort);
     if (quoted.ok) this.#rewrittenInError(now, id, packet, quoted.value, verdicts);
     else this.#plainInError(now, id, packet, verdicts);
   }
@@ -217,14 +231,16 @@ export class Rewriter {
     verdicts: Verdicts,
   ): void {
     const context = this.#findQuoted(quoted);
-    const translated = context && translateIcmpError(packet, context.localUlid, context.peerUlid);
+    const translated =
+      context && translateIcmpError(packet, context.localUlid, context.peerUlid, this.#udpPort);
     if (context?.mapping === undefined || !translated?.ok) {
       this.#counters.add("passed-icmp-error");
       return verdicts.accept(id);
     }
     const { type, parameter: mtu } = quoted.error;
     if (type === ICMP_PACKET_TOO_BIG && mtu >= MINIMUM_MTU) {
-      context.mapping.pathMtu = Math.min(context.mapping.pathMtu, mtu);
+      const carried = mtu - udpLength(context.mapping.mapping.locators);
+      context.mapping.pathMtu = Math.min(context.mapping.pathMtu, carried);
     }
     this.#raiseIcmpError(now, packet, quoted.icmpOffset);
     if (context.withholding && concernsPath(quoted.error)) return this.#withhold(id, verdicts);

@@ -6,6 +6,7 @@ import type { RewriteSettings, RuleCommand } from "./rules.ts";
 
 const CHAIN_PREFIX = "l3shim-";
 const PAYLOAD = `${CHAIN_PREFIX}payload`;
+const UDP_PAYLOAD = `${CHAIN_PREFIX}udp-payload`;
 const ICMP_ERRORS = `${CHAIN_PREFIX}icmp-errors`;
 const MAPPED = `${CHAIN_PREFIX}mapped`;
 const OBSERVE = `${CHAIN_PREFIX}observe`;
@@ -21,10 +22,12 @@ const SUPER_PACKET_RATE = 2000;
 
 /**
  * u32 reads 4 octets at an offset from the IPv6 header: Next Header of the packet (6), the
- * octet with the P bit in a Shim6 header right behind it (42).
+ * octet with the P bit in a Shim6 header right behind it (42), or behind a UDP header (50).
  */
 const SHIM6_NOT_FIRST = '-m u32 ! --u32 "3&0xFF=0x8C"';
 const SHIM6_PAYLOAD = '-m u32 --u32 "3&0xFF=0x8C&&39&0x80=0x80"';
+const UDP_NOT_FIRST = '-m u32 ! --u32 "3&0xFF=0x11"';
+const SHIM6_PAYLOAD_IN_UDP = '-m u32 --u32 "3&0xFF=0x11&&47&0x80=0x80"';
 /** Next Header of the packet that an ICMPv6 error quotes (54), and its P bit (90). */
 const QUOTES_PAYLOAD = '-m u32 --u32 "51&0xFF=0x8C&&87&0x80=0x80"';
 const QUOTES_EXTENSION = '-m u32 --u32 "51&0xFF=0,43,60"';
@@ -45,8 +48,8 @@ export class Ip6tablesRules implements RuleCommand {
     this.#run = run;
   }
 
-  async installObserving(group: number): Promise<void> {
-    await this.#restore(observeScript(group));
+  async installObserving(group: number, udpPort?: number): Promise<void> {
+    await this.#restore(observeScript(group, udpPort));
   }
 
   async installRewriting(settings: RewriteSettings): Promise<void> {
@@ -87,7 +90,7 @@ export class Ip6tablesRules implements RuleCommand {
  * There is no rate for each pair here that would not drop packets when its table is full: so
  * only the super-packets of all pairs together have one.
  */
-function observeScript(group: number): string[] {
+function observeScript(group: number, udpPort: number | undefined): string[] {
   const log = `-j NFLOG --nflog-group ${group}`;
   const rate = `-m limit --limit ${SUPER_PACKET_RATE}/second --limit-burst ${SUPER_PACKET_RATE}`;
   const unmarked = `-m mark ! --mark ${LOCATOR_MARK}/${LOCATOR_MARK}`;
@@ -95,6 +98,7 @@ function observeScript(group: number): string[] {
     "*mangle",
     `:${OBSERVE} - [0:0]`,
     `-A ${OBSERVE} -p 140 -j RETURN`,
+    ...(udpPort === undefined ? [] : [`-A ${OBSERVE} ${shim6InUdp(udpPort)} -j RETURN`]),
     `-A ${OBSERVE} -m length --length 0:${LONGEST_PACKET} ${log}`,
     `-A ${OBSERVE} -m length --length ${LONGEST_PACKET + 1}:65535 ${rate} ${log}`,
     // Behind the rewriting, whose packets are marked and counted already.
@@ -108,20 +112,22 @@ function observeScript(group: number): string[] {
  * Ordinary packets meet as few rules as can be: they are what costs. "bypass": with the daemon
  * gone nobody binds the queue, and packets pass as if not queued.
  */
-function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings): string[] {
+function rewriteScript(settings: RewriteSettings): string[] {
+  const { queue, inboundHook, withholdErrors, udpPort } = settings;
   const rewrite = `-j NFQUEUE --queue-num ${queue} --queue-bypass`;
-  const payload = payloadChain(rewrite);
   const atInput = inboundHook === "input";
+  const payload = payloadRules(rewrite, atInput ? "INPUT" : "PREROUTING", udpPort);
   return [
     "*raw",
     ...icmpErrorChain(rewrite),
+    ...(udpPort === undefined ? [] : udpErrorRules(rewrite, udpPort)),
     ...(withholdErrors ? pathErrorRules(rewrite) : []),
     `-I PREROUTING -p ipv6-icmp -j ${ICMP_ERRORS}`,
-    ...(atInput ? [] : [...payload, `-I PREROUTING -p 140 -j ${PAYLOAD}`]),
+    ...(atInput ? [] : payload),
     "COMMIT",
     "*mangle",
-    ...(atInput ? [...payload, `-I INPUT -p 140 -j ${PAYLOAD}`] : []),
-    ...rewriteChain(rewrite),
+    ...(atInput ? payload : []),
+    ...rewriteChain(rewrite, udpPort),
     `:${MAPPED} - [0:0]`,
     "COMMIT",
   ];
@@ -131,12 +137,25 @@ function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings):
  * Packets with the payload extension header. Where another header comes first (-p looks behind
  * it) u32 cannot find the P bit: then the plane does, and passes control messages on.
  */
-function payloadChain(rewrite: string): string[] {
-  return [
+function payloadRules(rewrite: string, hook: string, udpPort: number | undefined): string[] {
+  const plain = [
     `:${PAYLOAD} - [0:0]`,
     `-A ${PAYLOAD} ${SHIM6_PAYLOAD} ${LOCAL} ${rewrite}`,
     `-A ${PAYLOAD} ${SHIM6_NOT_FIRST} ${LOCAL} ${rewrite}`,
+    `-I ${hook} -p 140 -j ${PAYLOAD}`,
   ];
+  if (udpPort === undefined) return plain;
+  return [
+    ...plain,
+    `:${UDP_PAYLOAD} - [0:0]`,
+    `-A ${UDP_PAYLOAD} ${SHIM6_PAYLOAD_IN_UDP} ${LOCAL} ${rewrite}`,
+    `-A ${UDP_PAYLOAD} ${UDP_NOT_FIRST} ${LOCAL} ${rewrite}`,
+    `-I ${hook} ${shim6InUdp(udpPort)} -j ${UDP_PAYLOAD}`,
+  ];
+}
+
+function shim6InUdp(port: number): string {
+  return `-p udp -m udp --sport ${port} --dport ${port}`;
 }
 
 /** ICMPv6 errors about packets that left with the payload extension header. */
@@ -150,6 +169,15 @@ function icmpErrorChain(rewrite: string): string[] {
   ];
 }
 
+/** The ports of the packet that they quote are at octet 88, its P bit is in octet 98. */
+function udpErrorRules(rewrite: string, port: number): string[] {
+  const ports = `0x${(port * 0x1_0001).toString(16).padStart(8, "0")}`;
+  const quotes = `-m u32 --u32 "51&0xFF=0x11&&88=${ports}&&95&0x80=0x80"`;
+  return ICMP_ERROR_TYPES.map(
+    (type) => `-A ${ICMP_ERRORS} ${icmp(type)} ${LOCAL} ${quotes} ${rewrite}`,
+  );
+}
+
 /** Those of the loopback interface are the shim's own hints to TCP. */
 function pathErrorRules(rewrite: string): string[] {
   const { unreachable, codes, timeExceeded } = PATH_ERRORS;
@@ -161,10 +189,11 @@ function pathErrorRules(rewrite: string): string[] {
  * Packets of mapped pairs, but for what concerns the link or is the shim's own. What is not
  * ICMPv6 meets no rule on it.
  */
-function rewriteChain(rewrite: string): string[] {
+function rewriteChain(rewrite: string, udpPort: number | undefined): string[] {
   return [
     `:${REWRITE} - [0:0]`,
     `-A ${REWRITE} -p 140 -j RETURN`,
+    ...(udpPort === undefined ? [] : [`-A ${REWRITE} ${shim6InUdp(udpPort)} -j RETURN`]),
     `-A ${REWRITE} ! -p ipv6-icmp ${rewrite}`,
     ...LINK_ICMP_TYPES.map((type) => `-A ${REWRITE} ${icmp(type)} -j RETURN`),
     `-A ${REWRITE} ${rewrite}`,

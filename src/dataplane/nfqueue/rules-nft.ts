@@ -25,8 +25,8 @@ export class NftRules implements RuleCommand {
     this.#run = run;
   }
 
-  async installObserving(group: number): Promise<void> {
-    await this.#apply(observeScript(group));
+  async installObserving(group: number, udpPort?: number): Promise<void> {
+    await this.#apply(observeScript(group, udpPort));
   }
 
   async installRewriting(settings: RewriteSettings): Promise<void> {
@@ -66,7 +66,7 @@ function element({ local, peer }: AddressPair): string {
  * payload, and may come from any number of forged addresses. When the set is full, the
  * packets of further pairs are all told of.
  */
-function observeScript(group: number): string {
+function observeScript(group: number, udpPort: number | undefined): string {
   const rate = `limit rate over ${OBSERVED_RATE}/second burst ${OBSERVED_BURST} packets`;
   return `
 table ${OBSERVE_TABLE} {
@@ -79,6 +79,7 @@ table ${OBSERVE_TABLE} {
   chain observe {
     ip6 daddr ${NOT_UNICAST} return
     meta l4proto 140 return
+    ${udpPort === undefined ? "" : `${shim6InUdp(udpPort)} return`}
     meta mark & ${LOCATOR_MARK} != 0 return
     add @busy { ip6 saddr . ip6 daddr ${rate} } return
     log group ${group}
@@ -98,14 +99,17 @@ table ${OBSERVE_TABLE} {
 /**
  * Raw payload expressions count bits from the IPv6 header: Next Header of the packet in an
  * ICMPv6 error (octet 54), the P bit of a Shim6 header that follows the IPv6 header (octet 42),
- * the same in the packet in error (octet 90). "bypass": with the daemon gone nobody binds the
+ * the same in the packet in error (octet 90). With a UDP header before it the P bit is 8 octets on
+ * (50 and 98), and both ports of the packet in error are at octet 88. "bypass": with the daemon gone nobody binds the
  * queue, and packets pass as if not queued. Protocols go by number: a small system has no
  * /etc/protocols.
  */
-function rewriteScript({ queue, inboundHook, withholdErrors }: RewriteSettings): string {
+function rewriteScript({ queue, inboundHook, withholdErrors, udpPort }: RewriteSettings): string {
   const rewrite = `queue num ${queue} bypass`;
   const errorTypes = `icmpv6 type { ${ICMP_ERROR_TYPES.join(", ")} }`;
-  const payload = "meta l4proto 140 jump payload";
+  const udp = udpPort === undefined ? undefined : shim6InUdp(udpPort);
+  const payload = `meta l4proto 140 jump payload
+    ${udp === undefined ? "" : `${udp} jump udp-payload`}`;
   const atInput = inboundHook === "input";
   return `
 table ${REWRITE_TABLE} {
@@ -114,13 +118,16 @@ table ${REWRITE_TABLE} {
     ip6 nexthdr 140 @nh,336,1 1 fib daddr type local ${rewrite}
     ip6 nexthdr != 140 fib daddr type local ${rewrite}
   }
+  ${udp === undefined ? "" : udpPayloadChain(rewrite)}
   chain icmp-errors {
     ${errorTypes} fib daddr type local @nh,432,8 140 @nh,720,1 1 ${rewrite}
+    ${udpPort === undefined ? "" : udpErrorRule(errorTypes, udpPort, rewrite)}
     ${errorTypes} fib daddr type local @nh,432,8 { 0, 43, 60 } ${rewrite}
     ${withholdErrors ? pathErrorRules(rewrite) : ""}
   }
   chain rewrite {
     meta l4proto 140 return
+    ${udp === undefined ? "" : `${udp} return`}
     icmpv6 type { ${LINK_ICMP_TYPES.join(", ")} } return
     ${rewrite}
   }
@@ -139,6 +146,22 @@ table ${REWRITE_TABLE} {
   }
 }
 `;
+}
+
+function udpPayloadChain(rewrite: string): string {
+  return `chain udp-payload {
+    ip6 nexthdr 17 @nh,400,1 1 fib daddr type local ${rewrite}
+    ip6 nexthdr != 17 fib daddr type local ${rewrite}
+  }`;
+}
+
+function shim6InUdp(port: number): string {
+  return `udp sport ${port} udp dport ${port}`;
+}
+
+function udpErrorRule(errorTypes: string, port: number, rewrite: string): string {
+  const ports = port * 0x1_0001;
+  return `${errorTypes} fib daddr type local @nh,432,8 17 @nh,704,32 ${ports} @nh,784,1 1 ${rewrite}`;
 }
 
 /** Those of the loopback interface are the shim's own hints to TCP. */

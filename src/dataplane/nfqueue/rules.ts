@@ -17,6 +17,8 @@ export interface RewriteSettings {
   readonly inboundHook: "prerouting" | "input";
   /** ICMPv6 errors that the shim acts on go to the queue too, about whatever packets they are. */
   readonly withholdErrors: boolean;
+  /** Of Shim6 in UDP, at both ends; without it UDP is payload and nothing else. */
+  readonly udpPort?: number | undefined;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface RewriteSettings {
 export interface RuleCommand {
   readonly name: string;
   /** The log group hears of the packets that pass unchanged. */
-  installObserving(group: number): Promise<void>;
+  installObserving(group: number, udpPort?: number): Promise<void>;
   /** Inbound packets to be rewritten go to the queue; outbound ones of no pair yet. */
   installRewriting(settings: RewriteSettings): Promise<void>;
   /** Outbound packets of these ULID pairs go to the queue, of those no more. */
@@ -94,7 +96,7 @@ export async function installRules(
   });
   try {
     const observing = await firstThatCan("log packets", commands, (command) =>
-      command.installObserving(settings.group),
+      command.installObserving(settings.group, settings.udpPort),
     );
     return new InstalledRules(observing, rewriting);
   } catch (error) {

@@ -7,7 +7,11 @@ import type { OpenQueue } from "../../linux/queue.ts";
 import type { ReceivedMessage } from "../../linux/raw-socket.ts";
 import { RouteEditor } from "../../linux/route-editor.ts";
 import { RouteLookup } from "../../linux/route-lookup.ts";
-import { openShim6Socket, type Shim6Socket } from "../../linux/shim6-socket.ts";
+import {
+  type OnShim6Message,
+  openShim6Socket,
+  type Shim6Socket,
+} from "../../linux/shim6-socket.ts";
 import { LOCATOR_MARK, UlidRoutes } from "../ulid-routes.ts";
 import { type RunCommand, runCommand } from "./command.ts";
 
@@ -21,7 +25,12 @@ export interface PlaneSystem {
   now(): Instant;
   readonly openLog: OpenLog;
   readonly openQueue: OpenQueue;
-  readonly openShim6Socket: OpenSocket<Shim6Socket>;
+  /** @param port of Shim6 in UDP, if any */
+  openShim6Socket(
+    onMessage: OnShim6Message,
+    onError: (error: Error) => void,
+    port?: number,
+  ): Shim6Socket;
   readonly openIcmp6Socket: OpenSocket<Icmp6Socket>;
   /** @throws SystemError */
   openRoutes(): Pick<UlidRoutes, "open" | "find" | "set" | "clear" | "repair" | "close">;
@@ -33,7 +42,8 @@ export const LINUX: PlaneSystem = {
   now: monotonicNow,
   openLog,
   openQueue,
-  openShim6Socket: (onMessage, onError) => openShim6Socket(onMessage, onError, LOCATOR_MARK),
+  openShim6Socket: (onMessage, onError, port) =>
+    openShim6Socket(onMessage, onError, port, LOCATOR_MARK),
   openIcmp6Socket,
   openRoutes: () => new UlidRoutes(new RouteEditor(), new RouteLookup()),
   run: runCommand,

@@ -1,7 +1,7 @@
 import type { EndpointConfig, LocalLocator } from "../../core/config.ts";
 import type { Endpoint } from "../../core/endpoint.ts";
 import type { HostSuspicion } from "../../core/output.ts";
-import { finite, flag, list, parsed, type Reader, record } from "../../core/plain-data.ts";
+import { finite, flag, list, parsed, type Reader, record, whole } from "../../core/plain-data.ts";
 import {
   ADDRESS,
   COUNT,
@@ -93,12 +93,12 @@ export function callReaders(prover: Reader<Prover>): {
     operational: flag,
   }) as Reader<LocalLocator>;
   return {
-    handleControl: [ADDRESS, ADDRESS, BYTES],
+    handleControl: [ADDRESS, ADDRESS, BYTES, optional(flag)],
     handleTrigger: [PAIR],
     handleTraffic: [TAG, SNAPSHOT],
     handleTrafficResumed: [TAG],
     handleInboundPayload: [TAG, flag],
-    handleUnknownTag: [ADDRESS, ADDRESS, TAG],
+    handleUnknownTag: [ADDRESS, ADDRESS, TAG, optional(flag)],
     handleIcmpError: [ADDRESS, BYTES],
     handleLocalLocators: [list(locator)],
     handleHostSuspicion: [list(ADDRESS), oneOf(SUSPICIONS)],
@@ -136,6 +136,7 @@ const SETTINGS = {
   contextIdleTimeout: DURATION,
   deliverAllIcmp: lenient(flag),
   failBack: lenient(FAIL_BACK),
+  encapsulation: lenient(record({ port: whole(0xffff) })),
   maxContexts: COUNT,
   maxContextsPerPrefix: lenient(COUNT),
 } satisfies { readonly [Name in keyof Settings]-?: Reader<Settings[Name] | undefined> };

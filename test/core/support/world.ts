@@ -30,6 +30,8 @@ export function address(text: string): Address {
 export interface Packet {
   readonly source: Address;
   readonly destination: Address;
+  /** In UDP. */
+  readonly encapsulated?: boolean;
   readonly control?: { readonly bytes: Uint8Array; readonly message: ControlMessage };
   readonly payload?: { readonly tag: ContextTag | undefined };
 }
@@ -162,7 +164,7 @@ export class Host {
   readonly #ulids = new Map<ContextTag, AddressPair>();
   readonly #defaults = new Set<ContextTag>();
   readonly #world: World;
-  readonly #options: Partial<EndpointConfig>;
+  #options: Partial<EndpointConfig>;
   /** Contexts of the earlier run that the present one has not set. */
   #left = new Set<ContextTag>();
   readonly #addresses = new Set<Address>();
@@ -191,6 +193,11 @@ export class Host {
       keyedHash: hmac,
       ...this.#options,
     });
+  }
+
+  /** For the next run. */
+  setOptions(options: Partial<EndpointConfig>): void {
+    this.#options = options;
   }
 
   /** `kill -9`: the data plane goes on as it was last told. */
@@ -269,17 +276,23 @@ export class Host {
     const context = tag ?? this.#tagOf(ulids);
     if (context !== undefined) this.records.get(context)?.out(this.#world.now, 100);
     const { local, peer } = mapping?.locators ?? ulids;
-    this.#world.transmit({ source: local, destination: peer, payload: { tag: mapping?.peerTag } });
+    const { encapsulated = false } = mapping?.locators ?? {};
+    const payload = { tag: mapping?.peerTag };
+    this.#world.transmit({ source: local, destination: peer, encapsulated, payload });
   }
 
-  receive({ source, destination, control, payload }: Packet): void {
+  receive({ source, destination, encapsulated = false, control, payload }: Packet): void {
     const { now } = this.#world;
+    // Without the setting there is no socket for it.
+    if (encapsulated && this.#options.encapsulation === undefined) return;
     if (!this.running) {
       if (payload !== undefined)
         this.#deliver(now, { local: destination, peer: source }, payload.tag);
       return;
     }
-    if (control !== undefined) this.endpoint.handleControl(now, source, destination, control.bytes);
+    if (control !== undefined) {
+      this.endpoint.handleControl(now, source, destination, control.bytes, encapsulated);
+    }
     if (payload !== undefined)
       this.#receivePayload(now, { local: destination, peer: source }, payload.tag);
     this.drain();
@@ -294,8 +307,9 @@ export class Host {
   #carryOut(output: NonNullable<ReturnType<Endpoint["poll"]>>): void {
     switch (output.type) {
       case "send": {
-        const { source, destination, bytes, message } = output;
-        return this.#world.transmit({ source, destination, control: { bytes, message } });
+        const { source, destination, encapsulated, bytes, message } = output;
+        const control = { bytes, message };
+        return this.#world.transmit({ source, destination, encapsulated, control });
       }
       case "set-context":
         this.#ulids.set(output.tag, output.ulids);

@@ -93,9 +93,14 @@ describe("a trigger", () => {
 });
 
 test("an unknown tag is told with source and destination", () => {
-  handle({ kind: UNKNOWN_TAG, tag: 0x7fff_ffff_ffff });
+  const tag = 0x7fff_ffff_ffff;
+  handle({ kind: UNKNOWN_TAG, tag });
+  handle({ kind: UNKNOWN_TAG, tag, tagged: true });
   const { local: source, peer: destination } = ULIDS;
-  expect(events.unknownTags).toEqual([{ source, destination, tag: 0x7fff_ffff_ffff }]);
+  expect(events.unknownTags).toEqual([
+    { source, destination, tag },
+    { source, destination, tag, encapsulated: true },
+  ]);
 });
 
 test("inbound payload is told of watched contexts only, and of none that has gone", () => {

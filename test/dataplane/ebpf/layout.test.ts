@@ -81,11 +81,11 @@ describe("what is written is read back", () => {
   });
 
   test("settings", () => {
-    const trigger = { triggerPackets: 50, acquaintedPackets: 8 };
+    const trigger = { triggerPackets: 50, acquaintedPackets: 8, udpPort: 61_140 };
     const settings = encodeSettings({ ulidDevice: 9, ...trigger, triggerAge: undefined });
     expect(layoutVersionOf(settings)).toBe(LAYOUT_VERSION);
     const view = viewOf(settings);
-    expect([4, 16, 20].map((at) => view.getUint32(at, true))).toEqual([9, 50, 8]);
+    expect([4, 16, 20, 24].map((at) => view.getUint32(at, true))).toEqual([9, 50, 8, 61_140]);
     expect(view.getBigUint64(8, true)).toBe(0n);
   });
 });
@@ -106,6 +106,16 @@ describe("the value of a pair", () => {
     expect(header).toMatchObject({ value: { nextHeader: 0, receiverContextTag: PEER_TAG } });
     expect([80, 84].map((at) => view.getUint32(at, true))).toEqual([7, 1500]);
     expect(octets.subarray(88, 90)).toEqual(Uint8Array.of(0xfe, 0x80));
+  });
+
+  test("says whether the mapping is in UDP", () => {
+    const state = { slot: 4, forks: 0, plain, peerUlid: ULIDS.peer };
+    const routed = mapped();
+    const locators = { ...LOCATORS, encapsulated: true };
+    const inUdp = { ...routed, mapping: { ...routed.mapping, locators } };
+    const at = 40 + 32 + 8 + 24;
+    expect(viewOf(encodePairState({ ...state, mapping: routed })).getUint32(at, true)).toBe(0);
+    expect(viewOf(encodePairState({ ...state, mapping: inUdp })).getUint32(at, true)).toBe(1);
   });
 
   test("without a mapping or a way says so with zeros", () => {

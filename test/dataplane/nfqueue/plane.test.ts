@@ -261,12 +261,13 @@ describe("the nfqueue plane", () => {
     test("control messages go out and come in as they are", () => {
       const bytes = Uint8Array.of(59, 0, 1, 0);
       plane.sendControl(LOCATORS.local, LOCATORS.peer, bytes);
-      expect(host.sent).toEqual([{ source: LOCATORS.local, destination: LOCATORS.peer, bytes }]);
+      const addresses = { source: LOCATORS.local, destination: LOCATORS.peer };
+      expect(host.sent).toEqual([{ ...addresses, bytes, encapsulated: false }]);
       const message = { source: LOCATORS.peer, destination: LOCATORS.local, interface: 2, bytes };
       host.handlers.control?.(message);
       host.handlers.icmp?.(message);
       expect(log.events).toEqual([
-        ["control", LOCATORS.peer, LOCATORS.local, bytes],
+        ["control", LOCATORS.peer, LOCATORS.local, bytes, false],
         ["icmpError", LOCATORS.peer, bytes],
       ]);
     });

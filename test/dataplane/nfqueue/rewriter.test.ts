@@ -54,7 +54,7 @@ class Side {
     };
     const { contexts, counters, log: events } = this;
     const oversize = new Oversize(sockets, counters, 41);
-    this.rewriter = new Rewriter({ contexts, counters, events, oversize });
+    this.rewriter = new Rewriter({ contexts, counters, events, oversize, udpPort: 61_140 });
   }
 
   map(tag: typeof TAG, mapping: Mapping, pathMtu = 1500): void {
@@ -91,6 +91,66 @@ function tagged(packet: Uint8Array, tag = PEER_TAG, locators = LOCATORS): Uint8A
 function asPacket({ source, destination, bytes }: OutgoingMessage): Uint8Array {
   return ipv6(addressToBytes(source), addressToBytes(destination), [upperLayer(140, bytes)]);
 }
+
+describe("the rewriter of Shim6 in UDP", () => {
+  const IN_UDP = { ...MAPPING, locators: { ...LOCATORS, encapsulated: true } };
+  const segment = packetOf(ULIDS.local, ULIDS.peer, TCP, 1000);
+  let side: Side;
+
+  beforeEach(() => {
+    side = new Side();
+  });
+
+  function inUdp(packet: Uint8Array, tag = PEER_TAG, locators = LOCATORS): Uint8Array {
+    const [source, destination] = [addressToBytes(locators.local), addressToBytes(locators.peer)];
+    const added = addPayloadHeader(packet, source, destination, tag, undefined, 61_140);
+    if (!added.ok) throw new Error(added.error);
+    return added.value;
+  }
+
+  test("a mapping in UDP sends in UDP, another one does not", () => {
+    side.map(TAG, IN_UDP);
+    expect(side.handle(HOOK_LOCAL_OUT, segment)).toMatchObject([{ packet: inUdp(segment) }]);
+    side.map(TAG, MAPPING);
+    expect(side.handle(HOOK_LOCAL_OUT, segment)).toMatchObject([{ packet: tagged(segment) }]);
+  });
+
+  test("payload is taken from it, whatever the mapping", () => {
+    side.map(TAG, MAPPING);
+    const answer = packetOf(ULIDS.peer, ULIDS.local, TCP, 500);
+    const received = inUdp(answer, TAG, reversed(LOCATORS));
+    expect(side.handle(HOOK_PREROUTING, received)).toMatchObject([{ packet: answer }]);
+    expect(side.contexts.get(TAG)?.traffic.snapshot).toMatchObject({ packetsIn: 1, bytesIn: 500 });
+  });
+
+  test("a tag that no context has is reported as from UDP", () => {
+    const answer = packetOf(ULIDS.peer, ULIDS.local, TCP, 500);
+    expect(side.handle(HOOK_PREROUTING, inUdp(answer, TAG, reversed(LOCATORS)))).toEqual([
+      { verdict: "drop" },
+    ]);
+    expect(side.log.events).toEqual([["unknownTag", LOCATORS.peer, LOCATORS.local, TAG, true]]);
+  });
+
+  test("a smaller MTU leaves room for its header, and the ULP hears of 16 octets less", () => {
+    side.map(TAG, IN_UDP);
+    const quoted = inUdp(segment).subarray(0, 300);
+    const local = addressToBytes(LOCATORS.local);
+    const message = buildPacketTooBig(addressToBytes(ROUTER), local, 1400, quoted);
+    const received = ipv6(addressToBytes(ROUTER), local, [upperLayer(ICMPV6, message)]);
+    const [verdict] = side.handle(HOOK_PREROUTING, received);
+    expect(side.contexts.get(TAG)?.mapping?.pathMtu).toBe(1392);
+    const packet = verdict?.verdict === "replace" ? verdict.packet : new Uint8Array();
+    const error = parseIcmpError(packet.subarray(40));
+    expect(error.ok && error.value.parameter).toBe(1384);
+  });
+
+  test("what does not fit leaves in fragments by the socket for it", () => {
+    side.map(TAG, IN_UDP);
+    side.handle(HOOK_LOCAL_OUT, packetOf(ULIDS.local, ULIDS.peer, UDP, 3000));
+    expect(side.shim6.length).toBeGreaterThan(0);
+    expect(side.shim6).toMatchObject(side.shim6.map(() => ({ encapsulated: true })));
+  });
+});
 
 describe("the rewriter", () => {
   let side: Side;
@@ -177,7 +237,7 @@ describe("the rewriter", () => {
       side.failure = new Error("no route");
       side.handle(HOOK_LOCAL_OUT, packetOf(ULIDS.local, ULIDS.peer, UDP, 2000));
       expect(side.counters.values["send-failed"]).toBe(1);
-      expect(side.warnings).toEqual(["a fragment did not leave: no route"]);
+      expect(side.warnings).toEqual(["a packet did not leave: no route"]);
     });
 
     test("a large datagram behind a hop-by-hop header is refused: no socket sends that", () => {
@@ -218,7 +278,7 @@ describe("the rewriter", () => {
       expect(side.handle(HOOK_PREROUTING, tagged(segment, TAG, reversed(LOCATORS)))).toEqual([
         { verdict: "drop" },
       ]);
-      expect(side.log.events).toEqual([["unknownTag", LOCATORS.peer, LOCATORS.local, TAG]]);
+      expect(side.log.events).toEqual([["unknownTag", LOCATORS.peer, LOCATORS.local, TAG, false]]);
     });
 
     test("a control message behind an extension header passes", () => {

@@ -180,6 +180,17 @@ export class PlaneLab {
     }
   }
 
+  /** From now on the ISP drops protocol 140. */
+  async dropShim6(isp: "isp1" | "isp2"): Promise<void> {
+    const router = this.router(isp);
+    await router.run("nft", "add table ip6 shimless");
+    await router.run(
+      "nft",
+      "add chain ip6 shimless forward { type filter hook forward priority 0; }",
+    );
+    await router.run("nft", "add rule ip6 shimless forward meta l4proto 140 drop");
+  }
+
   /** The IPv6 packets that pass `device` of a node while `use` runs. */
   async capture(
     node: TestNamespace,

@@ -7,8 +7,18 @@ import type { ContextTag } from "../../../src/wire/tag.ts";
 /** Keeps everything that a data plane reports. */
 export class RecordedEvents implements DataPlaneEvents {
   readonly triggers: AddressPair[] = [];
-  readonly controls: { source: Address; destination: Address; bytes: Uint8Array }[] = [];
-  readonly unknownTags: { source: Address; destination: Address; tag: ContextTag }[] = [];
+  readonly controls: {
+    source: Address;
+    destination: Address;
+    bytes: Uint8Array;
+    encapsulated?: true;
+  }[] = [];
+  readonly unknownTags: {
+    source: Address;
+    destination: Address;
+    tag: ContextTag;
+    encapsulated?: true;
+  }[] = [];
   readonly resumed: ContextTag[] = [];
   readonly payloads: { now: Instant; tag: ContextTag; tagged: boolean }[] = [];
   readonly icmpErrors: { source: Address; bytes: Uint8Array }[] = [];
@@ -19,12 +29,14 @@ export class RecordedEvents implements DataPlaneEvents {
     this.triggers.push(ulids);
   }
 
-  control(_now: Instant, source: Address, destination: Address, bytes: Uint8Array): void {
-    this.controls.push({ source, destination, bytes });
+  control(...message: Parameters<DataPlaneEvents["control"]>): void {
+    const [, source, destination, bytes, encapsulated = false] = message;
+    this.controls.push({ source, destination, bytes, ...inUdp(encapsulated) });
   }
 
-  unknownTag(_now: Instant, source: Address, destination: Address, tag: ContextTag): void {
-    this.unknownTags.push({ source, destination, tag });
+  unknownTag(...packet: Parameters<DataPlaneEvents["unknownTag"]>): void {
+    const [, source, destination, tag, encapsulated = false] = packet;
+    this.unknownTags.push({ source, destination, tag, ...inUdp(encapsulated) });
   }
 
   trafficResumed(_now: Instant, tag: ContextTag): void {
@@ -46,4 +58,8 @@ export class RecordedEvents implements DataPlaneEvents {
   failed(error: Error): void {
     this.failures.push(error);
   }
+}
+
+function inUdp(encapsulated: boolean): { encapsulated?: true } {
+  return encapsulated ? { encapsulated } : {};
 }

@@ -43,8 +43,8 @@ export class ShimPrograms {
   readonly kernel: KernelHalf;
   readonly #directory = mkdtempSync(join(tmpdir(), "l3shim-bpf-"));
 
-  /** With one context, whose pair has no entry yet. */
-  constructor() {
+  /** With one context, whose pair has no entry yet. @param udpPort of Shim6 in UDP, if any */
+  constructor(udpPort?: number) {
     mountBpffs(this.#directory);
     const pinDirectory = join(this.#directory, "pins");
     this.kernel = KernelHalf.open({ objectFile: SHIM_OBJECT, pinDirectory, contexts: 64 });
@@ -53,7 +53,7 @@ export class ShimPrograms {
     tags.update(encodeTag(OUR_TAG), encodeTagged(SLOT, ULIDS));
     peerTags.update(encodePeerTag(LOCATORS.peer, PEER_TAG), encodeTagged(SLOT, ULIDS));
     const trigger = { triggerPackets: 50, triggerAge: undefined, acquaintedPackets: 8 };
-    this.kernel.configure({ ulidDevice: 1, ...trigger });
+    this.kernel.configure({ ulidDevice: 1, udpPort, ...trigger });
   }
 
   setMapping(mapping: RoutedMapping | undefined, forks = 0): void {

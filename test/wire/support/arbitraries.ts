@@ -49,7 +49,7 @@ function preference(octets: Uint8Array): LocatorPreference {
 
 const UNKNOWN_OPTION_TYPES = fc
   .nat(0x7fff)
-  .filter((type) => !(type >= 1 && type <= 7) && type !== 10);
+  .filter((type) => !(type >= 1 && type <= 7) && type !== 10 && type !== 16_524);
 
 export const option: fc.Arbitrary<Option> = fc.boolean().chain((critical): fc.Arbitrary<Option> => {
   const locators = fc.array(fc.record({ address, method: u8 }), { maxLength: 9 });
@@ -79,6 +79,7 @@ export const option: fc.Arbitrary<Option> = fc.boolean().chain((critical): fc.Ar
     })),
     u32.map((identifier) => ({ name: "ForkedInstanceIdentifier" as const, critical, identifier })),
     u16.map((timeout) => ({ name: "KeepaliveTimeout" as const, critical, timeout })),
+    u16.map((port) => ({ name: "UdpEncapsulation" as const, critical, port })),
     fc.record({ type: UNKNOWN_OPTION_TYPES, contents: bytes(30) }).map((fields) => ({
       name: "Unknown" as const,
       critical,

@@ -158,7 +158,7 @@ export class FakeHost {
     },
     openShim6Socket: (onMessage) => {
       this.#open("shim6");
-      this.handlers.control = onMessage;
+      this.handlers.control = (message) => onMessage(message, false);
       return {
         overruns: { context: 4, acquaintances: 5, strangers: 6 },
         acquaint: (address) => this.acquaintances.push(address),
