@@ -42,7 +42,7 @@ describe("an uplink that is dead for 3 of every 10 seconds, with fail-back", () 
           )
           .flatMap((step) => step?.[0].split(" ")[0] ?? []);
         const late = steps.filter((step, i) => step === "by" && steps[i - 1] === "recovered");
-        expect(late, host).toEqual([]);
+        expect({ host, late }).toEqual({ host, late: [] });
       }
     },
   );
