@@ -82,6 +82,8 @@ export class Context {
   proof: ResponderProof | undefined;
 
   i1Sent = 0;
+  /** The peer's own I1 has come in UDP: so that is the form of ours. */
+  passesInUdp = false;
   i2Sent = 0;
   /** When I2 or I2bis of the exchange under way left last. */
   secondSentAt: Instant | undefined;
@@ -148,6 +150,7 @@ export class Context {
   endExchange(): void {
     this.proof = undefined;
     this.i1Sent = 0;
+    this.passesInUdp = false;
     this.i2Sent = 0;
     this.secondSentAt = undefined;
     this.pairsToAsk = [];

@@ -94,7 +94,8 @@ export class HandshakeSender {
   /** Where the path drops protocol 140 UDP may pass: I1s take turns. */
   #changeForm(context: Context): void {
     if (this.#shim.config.encapsulation === undefined || context.i1Sent === 1) return;
-    context.exchangePair = inForm(context.exchangePair, !isEncapsulated(context.exchangePair));
+    const { exchangePair, passesInUdp } = context;
+    context.exchangePair = inForm(exchangePair, passesInUdp || !isEncapsulated(exchangePair));
   }
 
   #second(context: Context, proof: ResponderProof, offer: readonly LocalLocator[]): I2 | I2bis {

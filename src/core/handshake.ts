@@ -126,6 +126,19 @@ export class Handshake {
       initiatorNonce: message.initiatorNonce,
       validatorInput: validatorInput(message.initiatorContextTag, ulids, arrival, forkedInstance),
     });
+    if (event === "i1-concurrent") this.#noteUdp(now, context, arrival);
+  }
+
+  /**
+   * Protocol 140 may be dropped, and a firewall at the peer may have dropped our I1 in UDP, which
+   * came before the peer's own had opened it: another one leaves now. Once in an exchange, for a
+   * stranger can have it sent.
+   */
+  #noteUdp(now: Instant, context: Context | undefined, arrival: AddressPair): void {
+    if (context?.state !== "I1-SENT" || !isEncapsulated(arrival) || context.passesInUdp) return;
+    context.passesInUdp = true;
+    context.retransmitAt = now;
+    this.#shim.contexts.reschedule(context);
   }
 
   /** An R2 may be twenty times as long as the I1, which anybody can send in the peer's name. */

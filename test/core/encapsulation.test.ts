@@ -66,6 +66,23 @@ describe("a path that drops protocol 140", () => {
     expect(a.mappings.size + b.mappings.size).toBe(0);
   });
 
+  test("both begin, behind firewalls that answers alone get through: the second I1 in UDP opens them", () => {
+    const { world, a, b } = hosts();
+    const opened = new Set<string>();
+    world.loses = (packet) => {
+      if (isProtocol140(packet)) return true;
+      if (packet.encapsulated !== true) return false;
+      opened.add(packet.source);
+      return !opened.has(packet.destination);
+    };
+    a.open(A1, B1);
+    b.open(B1, A1);
+    world.run(seconds(6));
+    expect([last(a)?.state, last(b)?.state]).toEqual(["ESTABLISHED", "ESTABLISHED"]);
+    const sent = control(world).filter((name) => name.includes("I1"));
+    expect(sent).toEqual(["I1", "I1", "I1 in UDP", "I1 in UDP", "I1 in UDP"]);
+  });
+
   test("the session moves to UDP when its first path dies", () => {
     const { world, a, b } = hosts();
     world.loses = isProtocol140;
