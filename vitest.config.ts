@@ -54,7 +54,6 @@ function absolute(file: string): string {
 /** Run with the data plane in user space too: the others don't depend on who moves the packets. */
 const WITH_NFQUEUE = [
   "test/netns/e2e-crash.test.ts",
-  "test/netns/e2e-encapsulation.test.ts",
   "test/netns/e2e-failover.test.ts",
   "test/netns/e2e-forks.test.ts",
   "test/netns/e2e-local-loss.test.ts",

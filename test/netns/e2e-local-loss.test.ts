@@ -37,6 +37,15 @@ describe("sessions whose own uplink goes away", () => {
     await lab.close();
   });
 
+  /** Who began, and why. On a busy machine the ISP's router may tell b before the kernel tells a. */
+  function firstExploration(since: number): string | undefined {
+    const [first] = ["a", "b"]
+      .flatMap((host) => lab.daemon(host).events)
+      .filter(({ event, time }) => event === "exploring" && time >= since)
+      .toSorted((one, other) => one.time - other.time);
+    return first && `${first.host} ${"cause" in first ? first.cause : "?"}`;
+  }
+
   // The uplink that was healed last is to be one again before the next one goes.
   beforeEach(async () => {
     const healed = async () => {
@@ -57,10 +66,7 @@ describe("sessions whose own uplink goes away", () => {
       const { at, heal } = await inject(lab.network, failure);
       onTestFinished(heal);
       await lab.untilAll(["a"], "recovered", at);
-      const explored = lab
-        .daemon("a")
-        .events.find(({ event, time }) => event === "exploring" && time >= at);
-      expect(explored).toMatchObject({ cause: "local-locator-lost" });
+      expect(["a local-locator-lost", "b icmp-error"]).toContain(firstExploration(at));
       const late: unknown[] = [];
       for (const flow of flows) {
         await untilMoves(flow, 50_000);
