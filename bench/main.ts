@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { BenchNetwork, type Measurement, SETUPS } from "./network.ts";
 import { PLANES_SECTION, renderReport } from "./report.ts";
@@ -9,14 +10,17 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "3" },
     /** Those to run, with commas between; all when it is left out. */
     setups: { type: "string", default: SETUPS.join(",") },
+    /** TCP's; that of the machine when it is left out. */
+    "congestion-control": { type: "string", default: congestionControlHere() },
     write: { type: "boolean", default: false },
   },
 });
 
 const seconds = Number(values.seconds);
+const congestionControl = values["congestion-control"];
 const setups = SETUPS.filter((setup) => values.setups.split(",").includes(setup));
 const rounds = await measureRounds(Number(values.rounds), seconds);
-const report = renderReport(rounds, seconds);
+const report = renderReport(rounds, seconds, congestionControl);
 process.stdout.write(`${report}\n`);
 if (values.write) await writeSection(REPORT_FILE, PLANES_SECTION, report);
 
@@ -32,7 +36,7 @@ async function measureRounds(count: number, seconds: number): Promise<Measuremen
       const measured = new Map<string, Measurement>();
       for (const setup of shuffled(setups)) {
         process.stderr.write(`round ${round + 1} of ${count}: ${setup}\n`);
-        measured.set(setup, await network.measure(setup, seconds));
+        measured.set(setup, await network.measure(setup, seconds, congestionControl));
       }
       rounds.push(setups.flatMap((setup) => measured.get(setup) ?? []));
     }
@@ -40,6 +44,10 @@ async function measureRounds(count: number, seconds: number): Promise<Measuremen
     await network.destroy();
   }
   return rounds;
+}
+
+function congestionControlHere(): string {
+  return readFileSync("/proc/sys/net/ipv4/tcp_congestion_control", "utf8").trim();
 }
 
 function shuffled<Item>(items: readonly Item[]): Item[] {

@@ -24,13 +24,6 @@ export const SETUPS = [
 ] as const;
 export type Setup = (typeof SETUPS)[number];
 
-/**
- * What Linux takes where nobody has chosen another congestion control. BBR, which is this machine's
- * own choice, sends at the rate that it believes the path to have, and not as fast as packets can
- * be handled.
- */
-const CONGESTION_CONTROL = "cubic";
-
 /** Octets of the datagrams of the UDP measurement. */
 const DATAGRAM = 64;
 
@@ -75,15 +68,18 @@ export class BenchNetwork {
     return bench;
   }
 
-  /** Runs all measurements of one setup, each for `seconds`. */
-  async measure(setup: Setup, seconds: number): Promise<Measurement> {
+  /**
+   * Runs all measurements of one setup, each for `seconds`.
+   * @param congestionControl of TCP, as Linux names them
+   */
+  async measure(setup: Setup, seconds: number, congestionControl: string): Promise<Measurement> {
     const offload = setup === "plain-no-offload" ? "off" : "on";
     for (const host of ["a", "b"]) await this.#setOffload(host, offload);
     const work = PLANE_WORK[setup];
     const planes = work === undefined ? [] : await this.startPlanes({ ...work, contexts: 1 });
     try {
       await this.warmUp();
-      const tcp = await this.tcp(seconds);
+      const tcp = await this.tcp(seconds, congestionControl);
       const udp = await this.udp(seconds);
       return { setup, tcp, udp, ping: await this.#ping() };
     } finally {
@@ -107,9 +103,10 @@ export class BenchNetwork {
     await this.#run("a", ["ping", "-6", "-c", "5", "-i", "0.05", "-I", ulid("a"), ulid("b")]);
   }
 
-  /** Gbit/s received. */
-  async tcp(seconds: number): Promise<number> {
-    const { end } = await this.#iperf(seconds, ["-C", CONGESTION_CONTROL]);
+  /** Gbit/s received. @param congestionControl the machine's own when it is left out */
+  async tcp(seconds: number, congestionControl?: string): Promise<number> {
+    const choice = congestionControl === undefined ? [] : ["-C", congestionControl];
+    const { end } = await this.#iperf(seconds, choice);
     return end.sum_received.bits_per_second / 1e9;
   }
 

@@ -50,13 +50,18 @@ export const PLANES_SECTION: Section = {
 };
 
 /** The section on both data planes, in Markdown. */
-export function renderReport(rounds: readonly (readonly Measurement[])[], seconds: number): string {
+export function renderReport(
+  rounds: readonly (readonly Measurement[])[],
+  seconds: number,
+  congestionControl: string,
+): string {
   const setups = rounds[0]?.map(({ setup }) => setup) ?? [];
   return [
     `Machine: ${describeMachine()}; both hosts, both planes and the routers share it.`,
     "",
     `${rounds.length} interleaved rounds, ${seconds} s for each figure; medians, with the least and`,
     "the greatest round in brackets. A ratio is taken within each round, then the median of them.",
+    `TCP's congestion control is ${congestionControl}.`,
     "",
     "| | TCP, Gbit/s | UDP of 64 octets, packets/s | ping, µs |",
     "|---|---|---|---|",
