@@ -99,6 +99,8 @@ function formatFinding({ id, severity, sentence, remedy }: Finding): string {
 }
 
 function formatRecovery({ detection, exploration, pairs }: CheckReply["recovery"]): string {
+  if (pairs === 0)
+    return "A path that dies in silence: there is no pair of locators to go on with.";
   return (
     `A path that dies in silence: noticed within ${formatSpan(detection)}, and the last of ` +
     `${pairs} pairs of locators tried ${formatSpan(exploration)} later, at most.`

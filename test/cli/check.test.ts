@@ -51,6 +51,15 @@ test("a problem is named with its remedy, and the exit status is 4", async () =>
   `);
 });
 
+test("without an uplink no time to recover is promised", async () => {
+  const a = workshop.create("a", networkOf());
+  await a.daemon.start(a.socket);
+  const { status, stdout } = await l3shim("check", "--socket", a.socket);
+  expect(status).toBe(4);
+  expect(stdout).toContain("there is no pair of locators to go on with.");
+  expect(stdout).not.toContain("noticed within");
+});
+
 test("--json is one object with the findings", async () => {
   const a = workshop.create("a", networkOf(A1));
   await a.daemon.start(a.socket);

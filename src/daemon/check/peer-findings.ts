@@ -67,7 +67,8 @@ function silentPeer(peer: string): Finding {
     sentence: `${peer} answers ICMPv6 echo, but nothing of protocol 140 gets there and back by any path.`,
     remedy:
       "Let it pass the firewalls of both ends (nft: meta l4proto 140 accept), and see whether L3SHIM runs " +
-      "there. If an ISP drops it, sessions with this peer stay plain IPv6.",
+      "there. If an ISP drops it, allow Shim6 in UDP at both ends (encapsulation.enabled), or sessions with " +
+      "this peer stay plain IPv6.",
   };
 }
 
@@ -111,7 +112,7 @@ function droppedFinding(pair: SurveyedPairStatus): Finding {
       "while ICMPv6 echo passes. Sessions between these two as ULIDs go on as plain IPv6 there; none can move there.",
     remedy:
       "Let protocol 140 pass the firewalls of both ends (nft: meta l4proto 140 accept); if an ISP drops it, " +
-      "ask that one.",
+      "ask that one, or allow Shim6 in UDP at both ends (encapsulation.enabled).",
   };
 }
 
