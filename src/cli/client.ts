@@ -7,6 +7,7 @@ import type {
   ErrorReply,
   ForkRequest,
   ForksReply,
+  HistoryReply,
   LocatorsReply,
   MonitorEvent,
   OpenRequest,
@@ -49,6 +50,12 @@ export class ControlClient {
 
   locators(): Promise<LocatorsReply> {
     return this.#call<LocatorsReply>("GET", "/v1/locators");
+  }
+
+  /** @param context a tag; every event unless it is given */
+  history(context?: string): Promise<HistoryReply> {
+    const query = context === undefined ? "" : `?context=${context}`;
+    return this.#call<HistoryReply>("GET", `/v1/history${query}`);
   }
 
   open(ulids: OpenRequest): Promise<DoneReply> {

@@ -66,6 +66,12 @@ function formatDetails(event: MonitorEvent): string {
       return event.locators
         .map(({ address, operational }) => (operational ? address : `${address} (down)`))
         .join(" ");
+    case "uplink-changed":
+      return `${event.interface} ${event.operational ? "works" : `does not work: ${event.problem}`}`;
+    case "warning":
+    case "warning-over":
+    case "host-warning":
+      return event.text;
     case "message":
       return (
         `${event.direction} ${event.type}, ${event.length} octets, ` +

@@ -8,6 +8,7 @@
  * - `GET /v1/locators` {@link LocatorsReply}
  * - `GET /metrics` text for Prometheus, see metrics/metrics.ts
  * - `GET /v1/events[?messages=1]` one {@link MonitorEvent} a line until either side closes
+ * - `GET /v1/history[?after=SEQUENCE][&context=TAG]` {@link HistoryReply}: what has happened before
  * - `POST /v1/check` {@link CheckReply}
  * - `POST /v1/contexts` {@link OpenRequest} -> {@link DoneReply}
  * - `POST /v1/contexts/TAG/explore`, `POST /v1/contexts/TAG/close` {@link DoneReply}
@@ -264,6 +265,8 @@ export interface ContextStatus {
   readonly establishedAt: string | null;
   readonly lastSwitchAt: string | null;
   readonly switches: number;
+  /** How it came to its current pair; `null` for a context that has not been established. */
+  readonly path: PathStatus | null;
   readonly probesSent: number;
   readonly probesReceived: number;
   readonly keepalivesSent: number;
@@ -274,6 +277,36 @@ export interface ContextStatus {
     readonly at: string;
     readonly in: number;
   } | null;
+}
+
+/** Why payload of a context leaves on the pair that it leaves on. */
+export interface PathStatus {
+  /** When payload began to leave there. */
+  readonly since: string;
+  /**
+   * "established": the context has been there from its begin. "restored": an earlier run of the
+   * daemon left it there, and why is not known any more.
+   */
+  readonly cause: "established" | "restored" | SwitchCause;
+  /** Why an exploration was begun that found the pair; `null` unless `cause` is "exploration". */
+  readonly because: ExplorationStatus["cause"] | null;
+  /** What it left; `null` for the first one. */
+  readonly from: LocatorPairStatus | null;
+  /** The last one, also where it ended on the pair that it began on; `null` when there was none. */
+  readonly exploration: ExplorationStatus | null;
+}
+
+/** A search for a pair that works both ways. */
+export interface ExplorationStatus {
+  /** "peer": the other end began it. */
+  readonly cause: ExplorationCause | "peer";
+  readonly startedAt: string;
+  /** `null` while it lasts. */
+  readonly endedAt: string | null;
+  /** Seconds from the last sign of life to the start; `null` while it lasts. */
+  readonly detection: number | null;
+  /** Seconds from the start to the end; `null` while it lasts. */
+  readonly duration: number | null;
 }
 
 export interface OpenRequest {
@@ -353,11 +386,35 @@ export interface SendTimeoutReply extends Reply {
 }
 
 /** One line of the event stream. `context` is the local tag, `null` when it concerns none. */
-export type MonitorEvent = { readonly time: string } & (
+export type MonitorEvent = { readonly time: string } & Happening & {
+    /** Grows by one with each event since the start of the daemon, from 1 on. */
+    readonly sequence: number;
+    /** Seconds on CLOCK_MONOTONIC, which no change of the wall clock moves. */
+    readonly monotonic: number;
+  };
+
+export type Happening =
   | ContextMonitorEvent
   | HostLocatorsEvent
-  | MessageEvent
-);
+  | UplinkEvent
+  | WarningEvent
+  | HostWarningEvent
+  | MessageEvent;
+
+/**
+ * The newest events since the start of the daemon, the oldest first: all that the event stream
+ * carries but "message" and "local-locators-changed", 10,000 of contexts and 1,000 of the host.
+ * Whoever subscribes to the stream first and asks then misses none; `sequence` tells which came twice.
+ */
+export interface HistoryReply extends Reply {
+  readonly startedAt: string;
+  /** Now, by both clocks of the events. */
+  readonly time: string;
+  readonly monotonic: number;
+  /** Events that are not kept any more: newer ones have taken their places. */
+  readonly dropped: number;
+  readonly events: readonly MonitorEvent[];
+}
 
 export type ContextMonitorEvent = {
   readonly context: string;
@@ -403,6 +460,29 @@ export interface HostLocatorsEvent {
     readonly interface: string | null;
     readonly operational: boolean;
   }[];
+}
+
+/** An uplink came, went, began to work or ceased to. At the start there is one for each. */
+export interface UplinkEvent {
+  readonly event: "uplink-changed";
+  readonly context: null;
+  readonly interface: string;
+  readonly operational: boolean;
+  /** As of {@link UplinkStatus}. */
+  readonly problem: string | null;
+}
+
+/** The daemon begins to warn of something, or ceases to; see {@link StatusReply}. */
+export type WarningEvent = {
+  readonly event: "warning" | "warning-over";
+  readonly context: null;
+} & Warning;
+
+/** The kernel or the disk has refused something; the shim goes on. */
+export interface HostWarningEvent {
+  readonly event: "host-warning";
+  readonly context: null;
+  readonly text: string;
 }
 
 /** A control message; in the stream only when it was asked for. */

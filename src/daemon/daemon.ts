@@ -11,6 +11,7 @@ import { type ContextTag, formatTag } from "../wire/tag.ts";
 import type {
   ContextStatus,
   Fork,
+  HistoryReply,
   HostLocator,
   MessageEvent,
   PeerSurvey,
@@ -32,6 +33,9 @@ import { contextStatus, countContexts, hostLocators, uplinkStatus } from "./cont
 import { ControlServer } from "./control/server.ts";
 import type { ControlService } from "./control/service.ts";
 import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
+import { Conditions } from "./history/conditions.ts";
+import type { HistoryQuery } from "./history/history.ts";
+import { Paths } from "./history/paths.ts";
 import type { Hooks } from "./hooks.ts";
 import { Host, type HostSystem } from "./host/host.ts";
 import type { Uplink } from "./host/uplinks.ts";
@@ -68,7 +72,7 @@ const STOPPING = "the daemon is stopping";
 
 /** One running shim: endpoint, data plane, host and control API together. */
 export class Daemon implements ControlService {
-  readonly events = new EventHub();
+  readonly events: EventHub;
   readonly #parts: DaemonParts;
   readonly #driver: Driver;
   readonly #host: Host;
@@ -78,14 +82,19 @@ export class Daemon implements ControlService {
   readonly #surveys: PeerSurveys;
   readonly #startedAt: Instant;
   readonly #metrics: Metrics;
+  readonly #paths: Paths;
+  readonly #conditions = new Conditions();
   readonly #counters = { "send-failed": 0, "host-warning": 0 };
 
   constructor(parts: DaemonParts) {
     const { config, clock, endpoint, plane, system, log } = parts;
     this.#parts = parts;
     this.#startedAt = clock.now();
+    this.events = new EventHub(clock);
+    this.#paths = new Paths(clock);
     this.#driver = new Driver(endpoint, plane, clock, this.#driverObserver());
     this.#host = new Host(config, system, {
+      looked: () => this.#lookAtConditions(),
       locatorsChanged: (locators) => this.#handleLocators(locators),
       addressesChosen: (addresses) => log.info({ addresses }, "own addresses"),
       warning: (error) => this.#warn(error),
@@ -222,6 +231,18 @@ export class Daemon implements ControlService {
     return hostLocators(this.#host.uplinks, this.#parts.endpoint.contexts(), this.#host.locators);
   }
 
+  history(query: HistoryQuery): Omit<HistoryReply, "schemaVersion"> {
+    const { clock } = this.#parts;
+    const { history } = this.events;
+    return {
+      startedAt: isoTime(clock, this.#startedAt),
+      time: isoTime(clock, clock.now()),
+      monotonic: inSeconds(clock.now()),
+      dropped: history.dropped,
+      events: history.select(query),
+    };
+  }
+
   metrics(accept: string | undefined): Promise<MetricsText> {
     return this.#metrics.text(accept);
   }
@@ -264,6 +285,7 @@ export class Daemon implements ControlService {
   setSendTimeout(sendTimeout: Duration): Warning[] {
     this.#driver.run((endpoint, now) => endpoint.setSendTimeout(now, sendTimeout));
     this.#parts.log.info({ sendTimeout: inSeconds(sendTimeout) }, "send timeout set");
+    this.#lookAtConditions();
     return sendTimeoutWarnings(sendTimeout);
   }
 
@@ -278,7 +300,9 @@ export class Daemon implements ControlService {
 
   #contextStatus(view: ContextView): ContextStatus {
     const { clock, plane } = this.#parts;
-    return contextStatus(view, plane.traffic(view.tag), clock, this.#surveys.found(view.tag));
+    const { tag } = view;
+    const found = this.#surveys.found(tag);
+    return contextStatus(view, plane.traffic(tag), clock, found, this.#paths.of(view));
   }
 
   #driverObserver(): DriverObserver {
@@ -310,10 +334,17 @@ export class Daemon implements ControlService {
     const { clock, endpoint } = this.#parts;
     this.#surveys.handleEvent(event);
     this.#metrics.noteEvent(event);
+    this.#paths.handleEvent(event);
     const forkedInstance = endpoint.context(event.tag)?.forkedInstance ?? 0;
     const shown = monitorEvent(event, forkedInstance, clock);
-    this.events.publish(shown);
+    this.events.publish(event.at, shown);
     logContextEvent(this.#parts.log, shown);
+  }
+
+  #lookAtConditions(): void {
+    for (const change of this.#conditions.look(this.#host.uplinks, this.#warnings())) {
+      this.events.publish(this.#parts.clock.now(), change);
+    }
   }
 
   #handleLocators(locators: readonly LocalLocator[]): void {
@@ -323,12 +354,8 @@ export class Daemon implements ControlService {
       interface: interfaceOf(address, this.#host),
       operational,
     }));
-    this.events.publish({
-      time: isoTime(clock, clock.now()),
-      event: "host-locators-changed",
-      context: null,
-      locators: shown,
-    });
+    const event = "host-locators-changed";
+    this.events.publish(clock.now(), { event, context: null, locators: shown });
     log.info({ locators: shown }, "locators changed");
     this.#driver.run((endpoint, now) => endpoint.handleLocalLocators(now, locators));
   }
@@ -356,6 +383,8 @@ export class Daemon implements ControlService {
   #warn(error: Error): void {
     this.#counters["host-warning"] += 1;
     this.#parts.log.warn(error.message);
+    const text = error.message;
+    this.events.publish(this.#parts.clock.now(), { event: "host-warning", context: null, text });
   }
 
   #showSent(now: Instant, { source, destination, bytes, message, tag }: SendOutput): void {
@@ -392,8 +421,7 @@ export class Daemon implements ControlService {
   }
 
   #showMessage(now: Instant, message: MessageEvent): void {
-    const time = isoTime(this.#parts.clock, now);
-    this.events.publish({ time, ...message });
+    this.events.publish(now, message);
     const { event: _event, direction, type, ...details } = message;
     this.#parts.log.debug(details, `${type} ${direction}`);
   }

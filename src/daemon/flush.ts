@@ -42,6 +42,7 @@ function flushHost({ config, system }: FlushParts, failures: unknown[]): void {
     failures.push(error);
   };
   new Host(config, system, {
+    looked: () => undefined,
     locatorsChanged: () => undefined,
     addressesChosen: () => undefined,
     repairPlane: () => 0,

@@ -1,6 +1,6 @@
 import { fstatSync } from "node:fs";
 import { type DestinationStream, type Logger, pino } from "pino";
-import type { MonitorEvent } from "./api.ts";
+import type { ContextMonitorEvent } from "./api.ts";
 import type { DaemonConfig } from "./config/config.ts";
 
 export type { Logger };
@@ -44,8 +44,8 @@ export function formatted(
 }
 
 /** Peers without Shim6 are the rule, so that a failure to establish interests few. */
-export function logContextEvent(log: Logger, event: MonitorEvent): void {
-  const { event: name, time: _time, ...details } = event;
+export function logContextEvent(log: Logger, event: ContextMonitorEvent): void {
+  const { event: name, ...details } = event;
   if (name === "failed") log.debug(details, "context failed");
   else log.info(details, `context ${name}`);
 }

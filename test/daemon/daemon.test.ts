@@ -114,6 +114,8 @@ test("a deleted local address starts the exploration at once and ends on another
     localUlid: A1,
     peerUlid: B1,
     cause: "local-locator-lost",
+    sequence: expect.any(Number),
+    monotonic: 1000,
   });
 });
 
@@ -241,7 +243,8 @@ test("a subscriber that does not read is cut off", async () => {
     operational: true,
   }));
   for (let i = 0; i < 200; i++) {
-    a.daemon.events.publish({ time: "t", event: "host-locators-changed", context: null, locators });
+    const event = "host-locators-changed";
+    a.daemon.events.publish(a.clock.now(), { event, context: null, locators });
   }
   await expect.poll(() => a.daemon.events.subscriptions).toBe(0);
   reader.destroy();

@@ -19,14 +19,16 @@ let directory: string;
 let logged: Record<string, unknown>[];
 let hooks: Hooks;
 
-const EVENT: MonitorEvent = {
+const EVENT = {
   time: "2026-01-01T00:00:00.000Z",
   event: "exploring",
   context: "0000000000ab",
   localUlid: "2001:db8::a",
   peerUlid: "2001:db8::b",
   cause: "command",
-};
+  sequence: 1,
+  monotonic: 12.5,
+} satisfies MonitorEvent;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "l3shim-hooks-"));

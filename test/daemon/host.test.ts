@@ -74,6 +74,7 @@ function createHost(config = NO_CONFIG): Host {
       identity: identitySystem(directory, clock),
     },
     {
+      looked: () => undefined,
       repairPlane: () => 0,
       routerLost: (locators) => lost.push([...locators]),
       addressesChosen: () => undefined,

@@ -1,6 +1,6 @@
 import { type Logger, pino } from "pino";
 import { expect, test } from "vitest";
-import type { MonitorEvent } from "../../src/daemon/api.ts";
+import type { ContextMonitorEvent } from "../../src/daemon/api.ts";
 import { formatLogLine, formatted, type LogFormat, logContextEvent } from "../../src/daemon/log.ts";
 
 test("a log line becomes text: time, level, message, fields", () => {
@@ -50,7 +50,7 @@ test.each([
     { level: "debug", base: null },
     { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) },
   );
-  const event = { time: "t", event: name, context: "00000000000a" } as MonitorEvent;
+  const event = { event: name, context: "00000000000a" } as ContextMonitorEvent;
   logContextEvent(log, event);
   expect(lines).toEqual([
     {

@@ -71,11 +71,11 @@ afterEach(() => rmSync(directory, { recursive: true }));
 function createHost(network: HostNetwork, config: Partial<HostConfig> = {}): Host {
   clock = new VirtualClock();
   monitor = new FakeMonitor(network);
-  chosen = [];
-  warnings = [];
+  [chosen, warnings] = [[], []];
   const identity = identitySystem(directory, clock);
   const system = { monitor, own, ulidFile: new UlidFile(directory, "boot-1"), identity };
   return new Host({ ...CONFIG, ...config }, system, {
+    looked: () => undefined,
     locatorsChanged: () => undefined,
     addressesChosen: (addresses) => chosen.push([...addresses]),
     repairPlane: () => 0,

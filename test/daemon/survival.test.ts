@@ -111,8 +111,11 @@ test("a killed daemon is followed by one that has its contexts, and nothing was 
   kill(a);
   const next = await startRun({ now: a.clock.now(), network: [A2] });
   join2(next, b);
-  const { next: _next, probesSent: _sent, probesReceived: _received, ...same } = context;
+  const { next: _next, probesSent: _sent, probesReceived: _received, path, ...same } = context;
   expect(next.daemon.contexts()).toMatchObject([same]);
+  expect(next.daemon.contexts()).toMatchObject([
+    { path: { since: path?.since, cause: "restored", exploration: null } },
+  ]);
   expect([[...kernel.records], [...kernel.mappings]]).toEqual(before);
   expect(kernel.records.get(tagOf(context.localTag))).toBe(before[0]?.[0]?.[1]);
   expect(own.log).toEqual([]);

@@ -1,7 +1,9 @@
 import type { ContextEvent } from "../../core/output.ts";
+import type { Instant } from "../../core/time.ts";
 import { formatTag } from "../../wire/tag.ts";
-import type { MonitorEvent } from "../api.ts";
+import type { ContextMonitorEvent, Happening, MonitorEvent } from "../api.ts";
 import { type Clock, inSeconds, isoTime } from "../clock.ts";
+import { History } from "../history/history.ts";
 import { locatorPair } from "./report.ts";
 
 export interface Subscription {
@@ -12,9 +14,16 @@ export interface Subscription {
   end(): void;
 }
 
-/** Hands what happens to every subscriber of the event stream. */
+/** Hands what happens to every subscriber of the event stream, and keeps it. */
 export class EventHub {
+  readonly history = new History();
+  readonly #clock: Clock;
   readonly #all = new Set<Subscription>();
+  #sequence = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** True while somebody wants control messages: they cost a decoding each. */
   get wantsMessages(): boolean {
@@ -33,7 +42,15 @@ export class EventHub {
     return () => this.#all.delete(subscription);
   }
 
-  publish(event: MonitorEvent): void {
+  publish(at: Instant, happening: Happening): void {
+    this.#sequence += 1;
+    const event: MonitorEvent = {
+      time: isoTime(this.#clock, at),
+      ...happening,
+      sequence: this.#sequence,
+      monotonic: inSeconds(at),
+    };
+    this.history.keep(event);
     for (const subscription of this.#all) {
       if (event.event !== "message" || subscription.messages) subscription.receive(event);
     }
@@ -53,15 +70,14 @@ export function monitorEvent(
   event: ContextEvent,
   forkedInstance: number,
   clock: Clock,
-): MonitorEvent {
+): ContextMonitorEvent {
   return {
-    time: isoTime(clock, event.at),
     event: event.event,
     context: formatTag(event.tag),
     localUlid: event.ulids.local,
     peerUlid: event.ulids.peer,
     ...eventDetails(event, forkedInstance, clock),
-  } as MonitorEvent;
+  } as ContextMonitorEvent;
 }
 
 function eventDetails(event: ContextEvent, forkedInstance: number, clock: Clock): object {

@@ -9,6 +9,7 @@ import type {
   ContextStatus,
   HostLocator,
   LocatorPairStatus,
+  PathStatus,
   PeerSurvey,
   StatusReply,
   UplinkStatus,
@@ -24,6 +25,7 @@ export function contextStatus(
   traffic: TrafficSnapshot | undefined,
   clock: Clock,
   survey: PeerSurvey | undefined,
+  path: PathStatus | null,
 ): ContextStatus {
   const figures = traffic ?? view.traffic;
   const time = (at: Instant | undefined) => (at === undefined ? null : isoTime(clock, at));
@@ -57,6 +59,7 @@ export function contextStatus(
     establishedAt: time(view.establishedAt),
     lastSwitchAt: time(view.lastSwitchAt),
     switches: view.switches,
+    path,
     probesSent: view.probesSent,
     probesReceived: view.probesReceived,
     keepalivesSent: view.keepalivesSent,

@@ -4,8 +4,9 @@ import type { AddressPair } from "../../core/output.ts";
 import { type Duration, seconds } from "../../core/time.ts";
 import type { Pin } from "../../core/view.ts";
 import { parseAddressPrefix } from "../../wire/prefix.ts";
-import { parseTag } from "../../wire/tag.ts";
+import { formatTag, parseTag } from "../../wire/tag.ts";
 import type { SurveyWish } from "../check/peer-surveys.ts";
+import type { HistoryQuery } from "../history/history.ts";
 import { integer, ipv6Address, problemOf, sendTimeoutSeconds, strict } from "../validation.ts";
 import type { ForkOrder } from "./forks.ts";
 import { RequestError } from "./http.ts";
@@ -90,6 +91,18 @@ const SURVEY = object({
 });
 const SEND_TIMEOUT = object({ sendTimeout: sendTimeoutSeconds });
 
+const HISTORY = object({
+  after: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^\d{1,15}$/, "must be the number of an event"),
+      v.transform(Number),
+    ),
+    "0",
+  ),
+  context: v.optional(tag),
+});
+
 /** Each of these throws a {@link RequestError} that names every field that does not fit. */
 
 export function readFork(body: unknown): ForkOrder {
@@ -127,6 +140,11 @@ export function readSurvey(body: unknown): SurveyWish {
 
 export function readSendTimeout(body: unknown): Duration {
   return seconds(check(SEND_TIMEOUT, body).sendTimeout);
+}
+
+export function readHistoryQuery(parameters: URLSearchParams): HistoryQuery {
+  const { after, context } = check(HISTORY, Object.fromEntries(parameters));
+  return { after, context: context === undefined ? undefined : formatTag(context) };
 }
 
 function pairOf({ localLocator, peerLocator }: v.InferOutput<typeof locatorPair>): AddressPair {

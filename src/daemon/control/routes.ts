@@ -6,6 +6,7 @@ import { inSeconds } from "../clock.ts";
 import { RequestError, readJson, reply } from "./http.ts";
 import {
   readFork,
+  readHistoryQuery,
   readOpen,
   readPin,
   readPrefer,
@@ -44,6 +45,9 @@ export class Routes {
     const route = `${request.method} ${resource}`;
     if (route === "GET events") {
       return this.#stream(response, url.searchParams.get("messages") === "1");
+    }
+    if (route === "GET history") {
+      return reply(response, 200, this.#service.history(readHistoryQuery(url.searchParams)));
     }
     reply(response, 200, await this.#answerHost(route, request));
   }

@@ -3,9 +3,18 @@ import type { Duration } from "../../core/time.ts";
 import type { Pin } from "../../core/view.ts";
 import type { Result } from "../../wire/result.ts";
 import type { ContextTag } from "../../wire/tag.ts";
-import type { ContextStatus, Fork, HostLocator, PeerSurvey, StatusReply, Warning } from "../api.ts";
+import type {
+  ContextStatus,
+  Fork,
+  HistoryReply,
+  HostLocator,
+  PeerSurvey,
+  StatusReply,
+  Warning,
+} from "../api.ts";
 import type { Check } from "../check/check.ts";
 import type { SurveyWish } from "../check/peer-surveys.ts";
+import type { HistoryQuery } from "../history/history.ts";
 import type { MetricsText } from "../metrics/metrics.ts";
 import type { EventHub } from "./events.ts";
 import type { ForkOrder } from "./forks.ts";
@@ -17,6 +26,7 @@ export interface ControlService {
   contexts(): ContextStatus[];
   context(tag: ContextTag): ContextStatus | undefined;
   locators(): HostLocator[];
+  history(query: HistoryQuery): Omit<HistoryReply, "schemaVersion">;
   /** False when the state forbids it. */
   open(ulids: AddressPair): boolean;
   explore(tag: ContextTag): boolean;

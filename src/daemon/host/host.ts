@@ -22,6 +22,8 @@ export type HostConfig = Pick<
 >;
 
 export interface HostObserver {
+  /** Uplinks and warnings may have changed. */
+  looked(): void;
   /** The host's locators or their states changed. */
   locatorsChanged(locators: readonly LocalLocator[]): void;
   /** The host has made itself addresses, or has again those of an earlier run. */
@@ -202,6 +204,7 @@ export class Host {
     this.#locators = locators;
     const isRouted = this.#routing.apply(this.#uplinks);
     this.#repairs.attempt(() => this.#repair(isRouted));
+    this.#observer.looked();
     if (changed) this.#observer.locatorsChanged(locators);
   }
 

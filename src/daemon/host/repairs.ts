@@ -1,10 +1,10 @@
-import { after, type Instant, milliseconds } from "../../core/time.ts";
+import { after, type Instant, milliseconds, minutes } from "../../core/time.ts";
 import type { Warning } from "../api.ts";
 import type { Clock } from "../clock.ts";
 
 /** So many repairs within a minute mean that somebody undoes them on purpose, or by a habit. */
 const CONTESTED_AFTER = 5;
-const CONTESTED_SPAN = 60_000;
+const CONTESTED_SPAN = minutes(1);
 
 /** ms from one look at the host's tables to the next. */
 const CALM_INTERVAL = 100;
@@ -12,6 +12,15 @@ const CONTESTED_INTERVAL = 250;
 
 /** Of a processor's time, one part in so many goes into looking and repairing at most. */
 const COST_SHARE = 20;
+
+const WARNING: Warning = {
+  code: "rules-contested",
+  severity: "warning",
+  text:
+    "another program takes away rules, routes or addresses of l3shim again and again: sessions go " +
+    'on, but may stall. Find it with "ip -timestamp monitor rule route address". For ' +
+    "systemd-networkd set ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no in networkd.conf",
+};
 
 /**
  * When what others took away of the host's tables is put back: at once, for sessions need it; and
@@ -27,9 +36,10 @@ export class Repairs {
   #count = 0;
   #notBefore: Instant | undefined;
   #cancelRetry: (() => void) | undefined;
+  #cancelEnd: (() => void) | undefined;
 
   /**
-   * @param retry called when an attempt that came too early may be made
+   * @param retry called when an attempt that came too early may be made, and when a fight may be over
    * @param contested called when a fight begins
    */
   constructor(clock: Clock, retry: () => void, contested: (warning: Warning) => void) {
@@ -51,7 +61,8 @@ export class Repairs {
     this.#note(start, repair());
     const end = this.#clock.now();
     const isContested = this.#isContested(end);
-    if (isContested && !wasContested) this.#contested(this.#warning());
+    if (isContested && !wasContested) this.#contested(WARNING);
+    if (isContested) this.#awaitEnd();
     const interval = isContested ? CONTESTED_INTERVAL : CALM_INTERVAL;
     this.#notBefore = after(end, milliseconds(Math.max(interval, COST_SHARE * (end - start))));
   }
@@ -60,16 +71,27 @@ export class Repairs {
   close(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
+    this.#cancelEnd?.();
+    this.#cancelEnd = undefined;
   }
 
   warnings(): Warning[] {
-    return this.#isContested(this.#clock.now()) ? [this.#warning()] : [];
+    return this.#isContested(this.#clock.now()) ? [WARNING] : [];
   }
 
   #postpone(): void {
     if (this.#notBefore === undefined) return;
     this.#cancelRetry ??= this.#clock.schedule(this.#notBefore, () => {
       this.#cancelRetry = undefined;
+      this.#retry();
+    });
+  }
+
+  #awaitEnd(): void {
+    const [oldest] = this.#times;
+    if (oldest === undefined) return;
+    this.#cancelEnd ??= this.#clock.schedule(after(oldest, CONTESTED_SPAN), () => {
+      this.#cancelEnd = undefined;
       this.#retry();
     });
   }
@@ -84,14 +106,5 @@ export class Repairs {
     const [oldest] = this.#times;
     if (oldest === undefined || this.#times.length < CONTESTED_AFTER) return false;
     return now - oldest < CONTESTED_SPAN;
-  }
-
-  #warning(): Warning {
-    const text =
-      "another program takes away rules, routes or addresses of l3shim again and again " +
-      `(${this.#count} put back so far): sessions go on, but may stall. ` +
-      'Find it with "ip -timestamp monitor rule route address". For systemd-networkd set ' +
-      "ManageForeignRoutingPolicyRules=no and ManageForeignRoutes=no in networkd.conf";
-    return { code: "rules-contested", severity: "warning", text };
   }
 }
