@@ -67,6 +67,7 @@ const NETNS = {
   globalSetup: ["test/netns/require-root.ts"],
   testTimeout: 120_000,
   hookTimeout: 120_000,
+  isolate: false,
 };
 
 const SIDE_BY_SIDE = { maxWorkers: 3, sequence: { groupOrder: 1 } };
@@ -76,6 +77,7 @@ const SIDE_BY_SIDE = { maxWorkers: 3, sequence: { groupOrder: 1 } };
  * several files share two cores; `netns-nfqueue` runs some of its files on the data plane in user
  * space, too; `netns-waiting` needs so little that scripts/test runs it beside the others; and
  * `netns-alone` holds what would disturb the others or be disturbed by them, so that it comes last.
+ * The files of a worker share no state but modules, whose loading took a third of the unit tests' time.
  */
 export default defineConfig({
   test: {
@@ -86,7 +88,6 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/netns/**"],
-          // They share no state but modules, whose loading took a third of the time.
           isolate: false,
           maxWorkers: availableParallelism(),
           testTimeout: 60_000,

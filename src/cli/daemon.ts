@@ -24,9 +24,9 @@ export function registerDaemon(program: Command): void {
     .option("--json", "log as JSON even on a terminal", false)
     .action(async (options: DaemonCommandOptions) => {
       // Loaded only here: the other commands need no FFI.
-      const { checkConfig, runDaemon, runFlush } = await import("../daemon/main.ts");
-      const runOrFlush = options.flush ? runFlush : runDaemon;
-      process.exitCode = await (options.checkConfig ? checkConfig : runOrFlush)({
+      const { checkConfig, startDaemon, startFlush } = await import("../daemon/start.ts");
+      const startOrFlush = options.flush ? startFlush : startDaemon;
+      process.exitCode = await (options.checkConfig ? checkConfig : startOrFlush)({
         configFile: options.config,
         socket: options.socket,
         stateDir: options.stateDir,

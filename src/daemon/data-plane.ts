@@ -1,4 +1,3 @@
-import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DataPlane } from "../dataplane/dataplane.ts";
 import { flushEbpf } from "../dataplane/ebpf/flush.ts";
@@ -6,11 +5,8 @@ import { EbpfDataPlane } from "../dataplane/ebpf/plane.ts";
 import { FallbackDataPlane } from "../dataplane/fallback.ts";
 import { flushNfqueue } from "../dataplane/nfqueue/flush.ts";
 import { NfqueueDataPlane } from "../dataplane/nfqueue/plane.ts";
-import { isBpffs, mountBpffs } from "../linux/bpffs.ts";
-import { SystemError } from "../linux/system-error.ts";
 import type { DaemonConfig } from "./config/config.ts";
 import type { Logger } from "./log.ts";
-import type { PlanePrivileges } from "./privileges.ts";
 
 /** What clang made of bpf/shim6.bpf.c; it lies beside the compiled sources. */
 export const OBJECT_FILE = fileURLToPath(new URL("../bpf/shim6.bpf.o", import.meta.url));
@@ -30,22 +26,6 @@ export function createDataPlane(config: DaemonConfig, log: Logger): DataPlane {
         ),
       );
   }
-}
-
-/**
- * What the data plane needs while there are all privileges: a bpffs to pin programs on. Without one
- * the plane says what it lacks when it opens.
- */
-export function planePrivileges({ dataplane, ebpf }: DaemonConfig): PlanePrivileges {
-  if (dataplane === "nfqueue") return { bpf: false, pinDirectory: undefined };
-  const { pinDirectory } = ebpf;
-  try {
-    if (!isBpffs(dirname(pinDirectory))) mountBpffs(pinDirectory);
-  } catch (error) {
-    if (!(error instanceof SystemError)) throw error;
-    return { bpf: true, pinDirectory: undefined };
-  }
-  return { bpf: true, pinDirectory };
 }
 
 /** Takes away what runs of each data plane left, whether it is the one that is used now or not. */

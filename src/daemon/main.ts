@@ -2,19 +2,18 @@ import { randomBytes } from "node:crypto";
 import type { EndpointConfig } from "../core/config.ts";
 import { Endpoint } from "../core/endpoint.ts";
 import { bootTimeNow, monotonicNow } from "../linux/clock.ts";
-import { SystemError } from "../linux/system-error.ts";
 import { recordEndpoint } from "../sim/replay/recorder.ts";
 import { readHostFacts } from "./check/host-facts.ts";
 import { LINUX_ECHOES } from "./check/linux-echoes.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { ConfigError, type DaemonConfig, loadConfig } from "./config/config.ts";
+import type { DaemonConfig } from "./config/config.ts";
 import { ContextFiles } from "./contexts/context-files.ts";
 import { Authority } from "./control/authority.ts";
 import { IDENTITY_PRIMITIVES, keyedHash } from "./crypto/primitives.ts";
 import { newRsaKey } from "./crypto/rsa-key.ts";
 import { findModifier } from "./crypto/search.ts";
 import { Daemon } from "./daemon.ts";
-import { createDataPlane, planeFlushes, planePrivileges } from "./data-plane.ts";
+import { createDataPlane, planeFlushes } from "./data-plane.ts";
 import { describeFailure, EndOfRun } from "./end-of-run.ts";
 import { flush } from "./flush.ts";
 import { Hooks } from "./hooks.ts";
@@ -24,12 +23,8 @@ import { UlidFile } from "./host/ulid-file.ts";
 import type { IdentitySystem } from "./identity/address-sets.ts";
 import { IdentityFiles } from "./identity/identity-files.ts";
 import { createLog, type Logger } from "./log.ts";
-import {
-  type ConfinementOptions,
-  confineProcess,
-  executeAnew,
-  PrivilegeError,
-} from "./privileges.ts";
+import { executeAnew } from "./privileges.ts";
+import type { DaemonOptions } from "./start.ts";
 import {
   describeStatus,
   type ManagerSettings,
@@ -38,23 +33,11 @@ import {
 } from "./supervision.ts";
 import { TraceFile } from "./trace-file.ts";
 
-export interface DaemonOptions extends ConfinementOptions {
-  /** A file for the trace, whatever the configuration says. */
-  readonly record: string | undefined;
-  readonly jsonLog: boolean;
-  readonly version: string;
-}
-
-/** Their messages say all that a user needs. */
-const EXPLAINED = [ConfigError, PrivilegeError, SystemError];
-
 /**
- * Runs the daemon until a signal or a failure ends it.
+ * Runs the daemon, in a confined process, until a signal or a failure ends it.
  * @returns the exit status: 0 after a signal, 1 after a failure, which has been reported
  */
-export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const config = begin(options);
-  if (config === undefined) return 1;
+export async function runDaemon(config: DaemonConfig, options: DaemonOptions): Promise<number> {
   const log = createLog(config.logLevel, options.jsonLog);
   const end = new EndOfRun(log);
   const settings = managerSettings(process.env, process.pid);
@@ -79,20 +62,10 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 }
 
 /**
- * Reads the configuration and says what is wrong with it.
- * @returns the exit status: 0 when a daemon would start with it
- */
-export function checkConfig({ configFile }: Pick<DaemonOptions, "configFile">): number {
-  return explained(() => loadConfig(configFile)) === undefined ? 1 : 0;
-}
-
-/**
  * Takes away all that daemons of this network namespace have put into the host, and ends.
  * @returns the exit status: 0, or 1 after a failure, which has been reported
  */
-export async function runFlush(options: DaemonOptions): Promise<number> {
-  const config = begin(options);
-  if (config === undefined) return 1;
+export async function runFlush(config: DaemonConfig, options: DaemonOptions): Promise<number> {
   const log = createLog(config.logLevel, options.jsonLog);
   const clock = systemClock(monotonicNow);
   const failures = await flush({
@@ -105,26 +78,6 @@ export async function runFlush(options: DaemonOptions): Promise<number> {
   for (const failure of failures) log.error(describeFailure(failure));
   if (failures.length === 0) log.info("nothing of l3shim is left");
   return failures.length === 0 ? 0 : 1;
-}
-
-/** `undefined` after a failure that has been reported. */
-function begin(options: DaemonOptions): DaemonConfig | undefined {
-  return explained(() => {
-    const config = loadConfig(options.configFile);
-    confineProcess(options, planePrivileges(config));
-    return config;
-  });
-}
-
-/** `undefined` after a failure that has been reported. */
-function explained<Value>(action: () => Value): Value | undefined {
-  try {
-    return action();
-  } catch (error) {
-    if (!EXPLAINED.some((type) => error instanceof type)) throw error;
-    process.stderr.write(`${(error as Error).message}\n`);
-    return undefined;
-  }
 }
 
 async function runUntil(

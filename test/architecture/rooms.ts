@@ -35,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
  */
 const DAEMON_FOR_CLI = [
   "src/daemon/api.ts",
-  "src/daemon/main.ts",
+  "src/daemon/start.ts",
   "src/daemon/check/",
   "src/daemon/crypto/",
 ];
