@@ -23,6 +23,8 @@ describe("the check of the rooms", () => {
     ["src/sim/a.ts", 'export * from "../linux/b.ts";', "sim may not use linux"],
     ["src/cli/x/a.ts", 'const b = await import("../../linux/b.ts");', "cli may not use linux"],
     ["src/cli/a.ts", 'import { b } from "../daemon/driver.ts";', "cli may use only"],
+    ["src/client/a.ts", 'import { b } from "../daemon/main.ts";', "client may use only"],
+    ["src/client/a.ts", 'import { b } from "../cli/b.ts";', "client may not use cli"],
     ["src/daemon/a.ts", 'import koffi from "koffi";', "that is for linux"],
     ["src/identity/a.ts", 'import { createHash } from "node:crypto";', "identity is pure"],
     ["src/core/a.ts", 'import "koffi";', "core is pure"],

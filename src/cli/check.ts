@@ -1,17 +1,11 @@
 import type { Command } from "commander";
+import { ControlClient } from "../client/control-client.ts";
+import { ControlError } from "../client/control-error.ts";
 import { type CheckReply, type Finding, type PeerSurvey, SCHEMA_VERSION } from "../daemon/api.ts";
 import { peerFindings } from "../daemon/check/peer-findings.ts";
 import { searchTime } from "../daemon/check/recovery.ts";
 import { PEER_ARGUMENT, resolvePeer } from "./arguments.ts";
-import { ControlClient } from "./client.ts";
-import {
-  addCommonOptions,
-  CommandError,
-  type CommonOptions,
-  EXIT,
-  print,
-  printJson,
-} from "./command.ts";
+import { addCommonOptions, type CommonOptions, EXIT, print, printJson } from "./command.ts";
 import { formatSpan } from "./format.ts";
 import { formatSurvey } from "./survey.ts";
 
@@ -51,7 +45,7 @@ async function checkHost({ socket, config }: CheckOptions): Promise<Check> {
   try {
     return await new ControlClient(socket).check();
   } catch (error) {
-    if (!(error instanceof CommandError) || error.status !== EXIT.noDaemon) throw error;
+    if (!(error instanceof ControlError && error.isWithoutDaemon)) throw error;
     // Loading it takes several times as long as the rest.
     const { checkWithoutDaemon } = await import("../daemon/check/check.ts");
     return { schemaVersion: SCHEMA_VERSION, ...(await checkWithoutDaemon(config)) };

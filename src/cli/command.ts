@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { ControlError, type ControlProblem } from "../client/control-error.ts";
 import { DEFAULT_SOCKET } from "../daemon/api.ts";
 
 /** What the exit status says (docs/operations.md). */
@@ -15,6 +16,21 @@ export class CommandError extends Error {
     this.status = status;
   }
 }
+
+/** What a command has thrown, for its user. @throws `error` itself when it is no message for users */
+export function asCommandError(error: unknown): CommandError {
+  if (error instanceof CommandError) return error;
+  if (!(error instanceof ControlError)) throw error;
+  const { problem, message } = error;
+  const text = problem === "no-daemon" ? `${message} with --socket` : message;
+  return new CommandError(text, STATUSES[problem] ?? EXIT.failed, { cause: error });
+}
+
+const STATUSES: Readonly<Partial<Record<ControlProblem, ExitStatus>>> = {
+  "no-daemon": EXIT.noDaemon,
+  stopped: EXIT.noDaemon,
+  "bad-request": EXIT.usage,
+};
 
 /** The options that every command has. */
 export interface CommonOptions {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
+import { ControlClient } from "../client/control-client.ts";
 import type { ContextStatus, DoneReply, WatchedPairStatus } from "../daemon/api.ts";
 import { parseAddressArgument, parseTagArgument, TAG_ARGUMENT } from "./arguments.ts";
-import { ControlClient } from "./client.ts";
 import { addCommonOptions, type CommonOptions, print, printJson } from "./command.ts";
 import { formatCarried } from "./flow.ts";
 import {
@@ -61,7 +61,7 @@ function registerCommands(program: Command): void {
       .summary(summary)
       .argument("<tag>", TAG_ARGUMENT, parseTagArgument);
     addCommonOptions(command).action(async (tag: string, options: CommonOptions) => {
-      report(await new ControlClient(options.socket).command(tag, name), options, done);
+      report(await new ControlClient(options.socket)[name](tag), options, done);
     });
   }
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
+import { ControlClient } from "../client/control-client.ts";
 import type { ForkRequest, ForksReply, LocatorPairStatus } from "../daemon/api.ts";
 import { parseLocatorPair, parseTagArgument, TAG_ARGUMENT } from "./arguments.ts";
-import { ControlClient } from "./client.ts";
 import {
   addCommonOptions,
   CommandError,

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
+import { ControlClient } from "../client/control-client.ts";
 import type { MonitorEvent } from "../daemon/api.ts";
-import { ControlClient } from "./client.ts";
 import {
   addCommonOptions,
   CommandError,
@@ -24,8 +24,9 @@ export function registerMonitor(program: Command): void {
     .option("--messages", "every control message sent and received too", false);
   addCommonOptions(command).action(async (options: MonitorOptions) => {
     const show = options.json ? printJson : (event: MonitorEvent) => print(formatEvent(event));
-    await new ControlClient(options.socket).events(options.messages, show);
-    throw new CommandError(`the daemon on ${options.socket} has stopped`, EXIT.noDaemon);
+    const { messages, socket } = options;
+    for await (const event of new ControlClient(socket).events({ messages })) show(event);
+    throw new CommandError(`the daemon on ${socket} has stopped`, EXIT.noDaemon);
   });
 }
 

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
+import { ControlClient } from "../client/control-client.ts";
 import type { LocatorPairStatus } from "../daemon/api.ts";
 import { parseAddressArgument, parseTagArgument, TAG_ARGUMENT } from "./arguments.ts";
-import { ControlClient } from "./client.ts";
 import {
   addCommonOptions,
   CommandError,
@@ -46,7 +46,7 @@ export function registerPairs(program: Command): void {
     .summary("end what `l3shim pin` began")
     .argument("<tag>", TAG_ARGUMENT, parseTagArgument);
   addCommonOptions(unpin).action(async (tag: string, { json, socket }: CommonOptions) => {
-    const reply = await new ControlClient(socket).command(tag, "unpin");
+    const reply = await new ControlClient(socket).unpin(tag);
     if (json) printJson(reply);
     else print("unpinned");
   });

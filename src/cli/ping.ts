@@ -1,7 +1,7 @@
 import type { Command } from "commander";
+import { ControlClient } from "../client/control-client.ts";
 import { type LocatorPairStatus, SCHEMA_VERSION, type SurveyedPairStatus } from "../daemon/api.ts";
 import { PEER_ARGUMENT, resolvePeer, wholeNumber } from "./arguments.ts";
-import { ControlClient } from "./client.ts";
 import { addCommonOptions, type CommonOptions, EXIT, print, printJson } from "./command.ts";
 import { formatPair, formatTable } from "./format.ts";
 import { type PairResult, PairTally } from "./pair-tally.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { registerCheck } from "./check.ts";
-import { CommandError, EXIT, type ExitStatus } from "./command.ts";
+import { asCommandError, EXIT, type ExitStatus } from "./command.ts";
 import { registerContexts } from "./contexts.ts";
 import { registerDaemon } from "./daemon.ts";
 import { registerForks } from "./forks.ts";
@@ -62,9 +62,9 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 the check found pro
 /** Commander has already written what it complains about; ours are still to be written. */
 function explain(error: unknown): ExitStatus {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  if (!(error instanceof CommandError)) throw error;
-  process.stderr.write(`l3shim: ${error.message}\n`);
-  return error.status;
+  const { message, status } = asCommandError(error);
+  process.stderr.write(`l3shim: ${message}\n`);
+  return status;
 }
 
 function packageVersion(): string {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
+import { ControlClient } from "../client/control-client.ts";
 import { wholeNumber } from "./arguments.ts";
-import { ControlClient } from "./client.ts";
 import { addCommonOptions, type CommonOptions, print, printJson } from "./command.ts";
 import { formatWarnings } from "./format.ts";
 

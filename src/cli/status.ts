@@ -1,6 +1,6 @@
 import type { Command } from "commander";
+import { ControlClient } from "../client/control-client.ts";
 import type { StatusReply, UplinkStatus } from "../daemon/api.ts";
-import { ControlClient } from "./client.ts";
 import { addCommonOptions, type CommonOptions, print, printJson } from "./command.ts";
 import { formatFields, formatSpan, formatTable, formatWarnings } from "./format.ts";
 

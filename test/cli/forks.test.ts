@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ControlClient } from "../../src/cli/client.ts";
 import { formatFlow, parseMark, parsePorts, parseProtocol } from "../../src/cli/flow.ts";
+import { ControlClient } from "../../src/client/control-client.ts";
 import type { ContextStatus, ForksReply } from "../../src/daemon/api.ts";
 import { A1, A2, B1, B2, type TestDaemon, Workshop } from "../daemon/fixture.ts";
 import { l3shim } from "./capture.ts";

@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ControlClient } from "../../src/cli/client.ts";
+import { ControlClient } from "../../src/client/control-client.ts";
 import { Authority } from "../../src/daemon/control/authority.ts";
 import type { PeerCredentials } from "../../src/linux/peer-credentials.ts";
 import { A1, B1, networkOf, type TestDaemon, Workshop } from "./fixture.ts";

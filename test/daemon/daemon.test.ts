@@ -1,10 +1,10 @@
 import { existsSync, linkSync, lstatSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ControlClient } from "../../src/cli/client.ts";
+import { ControlClient } from "../../src/client/control-client.ts";
 import type { MonitorEvent } from "../../src/daemon/api.ts";
 import { address } from "./fakes.ts";
-import { A1, A2, B1, networkOf, type TestDaemon, Workshop } from "./fixture.ts";
+import { A1, A2, B1, collect, networkOf, type TestDaemon, Workshop } from "./fixture.ts";
 
 let workshop: Workshop;
 
@@ -92,7 +92,7 @@ test("locators are listed with their use, a lost ULID among them", async () => {
 test("a deleted local address starts the exploration at once and ends on another pair", async () => {
   const { a, client, context } = await establish();
   const events: MonitorEvent[] = [];
-  const ended = client.events(false, (event) => events.push(event));
+  const ended = collect(client.events(), events);
   await expect.poll(() => a.daemon.events.subscriptions).toBe(1);
   const network = networkOf(A1, A2);
   a.monitor.change({ ...network, addresses: network.addresses.slice(1) });
@@ -146,10 +146,7 @@ test("the event stream shows control messages only to whoever asked", async () =
   const client = new ControlClient(a.socket);
   const plain: MonitorEvent[] = [];
   const full: MonitorEvent[] = [];
-  const ended = [
-    client.events(false, (e) => plain.push(e)),
-    client.events(true, (e) => full.push(e)),
-  ];
+  const ended = [collect(client.events(), plain), collect(client.events({ messages: true }), full)];
   await expect.poll(() => a.daemon.events.subscriptions).toBe(2);
   a.plane.events.trigger(a.clock.now(), { local: A1, peer: B1 });
   await a.daemon.stop();
@@ -162,14 +159,12 @@ test("the event stream shows control messages only to whoever asked", async () =
 
 test("commands act on the context, and say why when they can't", async () => {
   const { client, context } = await establish();
-  expect(await client.command(context.localTag, "explore")).toEqual({
+  expect(await client.explore(context.localTag)).toEqual({
     schemaVersion: 1,
     done: true,
   });
-  expect(await client.command(context.localTag, "close")).toEqual({ schemaVersion: 1, done: true });
-  await expect(client.command(context.localTag, "close")).rejects.toThrow(
-    "no context has this tag",
-  );
+  expect(await client.close(context.localTag)).toEqual({ schemaVersion: 1, done: true });
+  await expect(client.close(context.localTag)).rejects.toThrow("no context has this tag");
   await expect(client.context("00")).rejects.toThrow("no context has this tag");
   await expect(client.context("xyz")).rejects.toThrow("1 to 12 hex digits");
   await expect(client.open({ localUlid: "x", peerUlid: B1 })).rejects.toThrow(

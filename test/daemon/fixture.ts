@@ -201,3 +201,8 @@ function seededRandom(seed: string): (length: number) => Uint8Array {
     return Buffer.concat(blocks).subarray(0, length);
   };
 }
+
+/** Takes what a stream tells until its end. */
+export async function collect<Item>(stream: AsyncIterable<Item>, items: Item[]): Promise<void> {
+  for await (const item of stream) items.push(item);
+}

@@ -1,8 +1,8 @@
 import { request } from "node:http";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ControlClient } from "../../src/cli/client.ts";
+import { ControlClient } from "../../src/client/control-client.ts";
 import type { ForkRequest, MonitorEvent } from "../../src/daemon/api.ts";
-import { A1, A2, B1, B2, type TestDaemon, Workshop } from "./fixture.ts";
+import { A1, A2, B1, B2, collect, type TestDaemon, Workshop } from "./fixture.ts";
 
 let workshop: Workshop;
 
@@ -99,7 +99,7 @@ test("the peer selects packets of its own for a fork that it did not make", asyn
 test("the event stream says which established contexts are forks", async () => {
   const { a, client } = await establish();
   const events: MonitorEvent[] = [];
-  const ended = client.events(false, (event) => events.push(event));
+  const ended = collect(client.events(), events);
   await expect.poll(() => a.daemon.events.subscriptions).toBe(1);
   const { forks } = await client.fork({ selector: VIDEO });
   a.plane.events.trigger(a.clock.now(), { local: A2, peer: B2 });

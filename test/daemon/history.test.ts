@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ControlClient } from "../../src/cli/client.ts";
+import { ControlClient } from "../../src/client/control-client.ts";
 import type { ContextStatus, MonitorEvent } from "../../src/daemon/api.ts";
 import {
   CONTEXT_EVENTS_KEPT,
@@ -61,7 +61,7 @@ describe("which path, why, since when", () => {
 
   test("the peer may have begun it", async () => {
     const { a, b, tag } = await workshop.establish();
-    await new ControlClient(a.socket).command(tag, "explore");
+    await new ControlClient(a.socket).explore(tag);
     a.clock.advance(5_000);
     expect(pathOf(a)).toMatchObject({ because: "command" });
     expect(pathOf(b)).toMatchObject({ because: "peer", exploration: { cause: "peer" } });
@@ -99,7 +99,7 @@ describe("which path, why, since when", () => {
   test("an exploration that ends where it began changes nothing but is told of", async () => {
     const { a, tag } = await workshop.establish('[[uplink]]\ninterface = "up1"\nbackup = true');
     await new ControlClient(a.socket).pin(tag, {});
-    await new ControlClient(a.socket).command(tag, "explore");
+    await new ControlClient(a.socket).explore(tag);
     a.clock.advance(5_000);
     expect(pathOf(a)).toMatchObject({
       cause: "established",
@@ -114,7 +114,7 @@ describe("which path, why, since when", () => {
     await client.prefer(tag, { localLocator: A2, peerLocator: B2 });
     a.clock.advance(1_000);
     expect(pathOf(a)).toMatchObject({ cause: "command", because: null });
-    await client.command(tag, "close");
+    await client.close(tag);
     expect(pathOf(a)).toBeUndefined();
   });
 });
@@ -158,11 +158,11 @@ describe("the history", () => {
   test("can be asked for one context, and for what is new", async () => {
     const { a, tag } = await workshop.establish();
     const client = new ControlClient(a.socket);
-    expect(namesOf((await client.history(tag)).events)).toEqual([
+    expect(namesOf((await client.history({ context: tag })).events)).toEqual([
       "established",
       "peer-locators-changed",
     ]);
-    expect((await client.history("ff")).events).toEqual([]);
+    expect((await client.history({ context: "ff" })).events).toEqual([]);
     const { events } = await client.history();
     const last = events.at(-1)?.sequence ?? 0;
     loseFirst(a);
