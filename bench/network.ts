@@ -24,6 +24,8 @@ export const SETUPS = [
 ] as const;
 export type Setup = (typeof SETUPS)[number];
 
+const WARM_UP_SECONDS = 1;
+
 /** Octets of the datagrams of the UDP measurement. */
 const DATAGRAM = 64;
 
@@ -79,6 +81,8 @@ export class BenchNetwork {
     const planes = work === undefined ? [] : await this.startPlanes({ ...work, contexts: 1 });
     try {
       await this.warmUp();
+      // A plane in user space is compiled while it runs, and a daemon has run for long.
+      await this.tcp(WARM_UP_SECONDS, congestionControl);
       const tcp = await this.tcp(seconds, congestionControl);
       const udp = await this.udp(seconds);
       return { setup, tcp, udp, ping: await this.#ping() };

@@ -61,7 +61,7 @@ export function renderReport(
     "",
     `${rounds.length} interleaved rounds, ${seconds} s for each figure; medians, with the least and`,
     "the greatest round in brackets. A ratio is taken within each round, then the median of them.",
-    `TCP's congestion control is ${congestionControl}.`,
+    `TCP's congestion control is ${congestionControl}; each setup has carried TCP for a second before.`,
     "",
     "| | TCP, Gbit/s | UDP of 64 octets, packets/s | ping, µs |",
     "|---|---|---|---|",
