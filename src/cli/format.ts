@@ -1,4 +1,6 @@
+import { stripVTControlCharacters } from "node:util";
 import type { LocatorPairStatus, Warning } from "../daemon/api.ts";
+import { red, yellow } from "./colour.ts";
 
 /** Text for people: spans, ages, counts, aligned columns. */
 
@@ -50,15 +52,23 @@ export function formatTable(
   rows: readonly (readonly (string | number)[])[],
 ): string {
   const cells = [header, ...rows].map((row) => row.map(String));
-  const widths = header.map((_, i) => Math.max(...cells.map((row) => row[i]?.length ?? 0)));
+  const widths = header.map((_, i) => Math.max(...cells.map((row) => widthOf(row[i] ?? ""))));
   const numeric = header.map((_, i) => rows.every((row) => typeof row[i] === "number"));
   const lines = cells.map((row) =>
     row
-      .map((cell, i) => (numeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+      .map((cell, i) => {
+        const space = " ".repeat(Math.max(0, (widths[i] ?? 0) - widthOf(cell)));
+        return numeric[i] ? space + cell : cell + space;
+      })
       .join("  ")
       .trimEnd(),
   );
   return lines.join("\n");
+}
+
+/** Characters that a terminal shows. */
+function widthOf(text: string): number {
+  return stripVTControlCharacters(text).length;
 }
 
 /** "name   value" lines, the values aligned. */
@@ -77,13 +87,13 @@ export function formatState(state: string, { transient }: { readonly transient: 
   return transient ? `${state}, transient` : state;
 }
 
-const SEVERITIES: Readonly<Record<Warning["severity"], string>> = {
-  error: "Error",
-  warning: "Warning",
-  info: "Note",
+const SEVERITIES: Readonly<Record<Warning["severity"], () => string>> = {
+  error: () => red("Error"),
+  warning: () => yellow("Warning"),
+  info: () => "Note",
 };
 
 /** One a line. */
 export function formatWarnings(warnings: readonly Warning[]): string {
-  return warnings.map(({ severity, text }) => `${SEVERITIES[severity]}: ${text}`).join("\n");
+  return warnings.map(({ severity, text }) => `${SEVERITIES[severity]()}: ${text}`).join("\n");
 }

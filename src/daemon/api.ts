@@ -24,7 +24,7 @@
  * bad request, 404 for an unknown path or context, 409 when the state forbids it.
  */
 
-import type { SecurityMode } from "../core/config.ts";
+import type { Detection, SecurityMode } from "../core/config.ts";
 import type { FlowSelector } from "../core/flow-selector.ts";
 import type {
   CloseCause,
@@ -71,6 +71,14 @@ export interface StatusReply extends Reply {
   readonly security: SecurityMode;
   /** Seconds; as configured, or as set since. */
   readonly sendTimeout: number;
+  readonly detect: Detection;
+  /** When a pair of addresses that talks gets a context. */
+  readonly trigger: {
+    /** Packets, both directions together. */
+    readonly packets: number;
+    /** Seconds for which it has talked, whatever the count; `null`: never. */
+    readonly age: number | null;
+  };
   readonly contexts: {
     readonly total: number;
     readonly byState: Readonly<Partial<Record<ContextState, number>>>;

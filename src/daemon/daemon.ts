@@ -29,7 +29,13 @@ import { ContextKeeper } from "./contexts/context-keeper.ts";
 import type { Authority } from "./control/authority.ts";
 import { EventHub, monitorEvent } from "./control/events.ts";
 import { type ForkOrder, forkContexts, pinPair, preferPair } from "./control/forks.ts";
-import { contextStatus, countContexts, hostLocators, uplinkStatus } from "./control/report.ts";
+import {
+  contextStatus,
+  countContexts,
+  hostLocators,
+  triggerStatus,
+  uplinkStatus,
+} from "./control/report.ts";
 import { ControlServer } from "./control/server.ts";
 import type { ControlService } from "./control/service.ts";
 import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
@@ -189,6 +195,8 @@ export class Daemon implements ControlService {
       dataplane: plane.name,
       security: config.security,
       sendTimeout: inSeconds(sendTimeout),
+      detect: config.detect,
+      trigger: triggerStatus(config.trigger),
       contexts: countContexts(endpoint.contexts()),
       uplinks: uplinks.map(uplinkStatus),
       warnings: this.#warnings(),

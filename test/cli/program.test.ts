@@ -100,11 +100,14 @@ test("l3shim alone shows the status", async () => {
     data plane    nfqueue
     security      unverified
     send timeout  10 s
-    contexts      1 (1 ESTABLISHED, 1 Operational)
+    contexts      1 working
 
     UPLINK  STATE  GATEWAY  PREF  LOCATORS
     up0     up     fe80::1    40  2001:db8:a1::a
     up1     up     fe80::2    40  2001:db8:a2::a
+
+    PEER            STATE  PATH                  SINCE        WHY             IN   OUT
+    2001:db8:b1::b  works  up0 > 2001:db8:b1::b  AGE  it began there  0 B  0 B
 
     Note: security is unverified: peers' locators are believed without proof
     "

@@ -3,6 +3,7 @@ import { type AddressPair, isEncapsulated } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
 import type { TrafficSnapshot } from "../../core/traffic.ts";
 import type { ContextView, WatchedPairView } from "../../core/view.ts";
+import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
 import type { Address } from "../../wire/address.ts";
 import { formatTag } from "../../wire/tag.ts";
 import type {
@@ -109,6 +110,10 @@ function countBy<Key extends string>(keys: readonly Key[]): Partial<Record<Key, 
   const counts: Partial<Record<Key, number>> = {};
   for (const key of keys) counts[key] = (counts[key] ?? 0) + 1;
   return counts;
+}
+
+export function triggerStatus({ packets, age }: TriggerPolicy): StatusReply["trigger"] {
+  return { packets, age: age === undefined ? null : inSeconds(age) };
 }
 
 export function uplinkStatus(uplink: Uplink): UplinkStatus {
