@@ -1,21 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { registerCheck } from "./check.ts";
 import { asCommandError, EXIT, type ExitStatus } from "./command.ts";
-import { registerContexts } from "./contexts.ts";
 import { registerDaemon } from "./daemon.ts";
-import { registerForks } from "./forks.ts";
-import { registerLocators } from "./locators.ts";
-import { registerMonitor } from "./monitor.ts";
-import { registerPairs } from "./pairs.ts";
-import { registerPing } from "./ping.ts";
-import { registerSendTimeout } from "./send-timeout.ts";
-import { registerStatus } from "./status.ts";
 
 /** Runs one command line. @param args without node and script */
 export async function runProgram(args: readonly string[]): Promise<ExitStatus> {
   try {
-    const program = await buildProgram(args[0]);
+    const program = await buildProgram(args);
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
     return explain(error);
@@ -23,26 +14,38 @@ export async function runProgram(args: readonly string[]): Promise<ExitStatus> {
   return (process.exitCode as ExitStatus | undefined) ?? EXIT.done;
 }
 
-/** @param first the first argument, which may be a command; without it all commands are there */
-export async function buildProgram(first?: string): Promise<Command> {
+/** @param args the command line, to load no more than it needs; without it all commands are there */
+export async function buildProgram(args?: readonly string[]): Promise<Command> {
   const program = new Command("l3shim")
     .description("Keeps IPv6 sessions alive when one of the host's uplinks dies (Shim6, REAP).")
     .version(packageVersion(), "-V, --version", "print the version")
     .addHelpText("after", EXIT_HELP)
     .showHelpAfterError("(l3shim --help lists the commands and options)")
     .exitOverride();
-  registerStatus(program);
-  registerContexts(program);
-  registerForks(program);
-  registerPairs(program);
-  registerSendTimeout(program);
-  registerLocators(program);
-  registerCheck(program);
-  registerPing(program);
-  registerMonitor(program);
+  const [first = "status"] = args ?? ["--help"];
+  if (first !== "daemon") await registerClients(program);
   registerDaemon(program);
-  if (!program.commands.some((command) => command.name() === first)) await registerOthers(program);
+  if (!isThere(program, first)) await registerOthers(program);
   return program;
+}
+
+/** An option is that of the default command, unless it asks for help about all of them. */
+function isThere({ commands }: Command, first: string): boolean {
+  if (first.startsWith("-")) return first !== "--help" && first !== "-h";
+  return commands.some((command) => command.name() === first);
+}
+
+/** Commands that ask a daemon. One that starts need not load them. */
+async function registerClients(program: Command): Promise<void> {
+  (await import("./status.ts")).registerStatus(program);
+  (await import("./contexts.ts")).registerContexts(program);
+  (await import("./forks.ts")).registerForks(program);
+  (await import("./pairs.ts")).registerPairs(program);
+  (await import("./send-timeout.ts")).registerSendTimeout(program);
+  (await import("./locators.ts")).registerLocators(program);
+  (await import("./check.ts")).registerCheck(program);
+  (await import("./ping.ts")).registerPing(program);
+  (await import("./monitor.ts")).registerMonitor(program);
 }
 
 /** Commands that ask no daemon. Loading them takes several times as long as the rest. */
