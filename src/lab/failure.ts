@@ -1,7 +1,7 @@
 import type { Address } from "../wire/address.ts";
 import { addFilter, removeFilter } from "./filter.ts";
 import type { Network } from "./network.ts";
-import { ipBatch, sleep } from "./shell.ts";
+import { ipBatchIn, sleep } from "./shell.ts";
 import { CORE, uplinkSpec } from "./topology.ts";
 
 /** A way in which an uplink fails; each can be undone. */
@@ -62,13 +62,13 @@ export async function inject(network: Network, failure: Failure): Promise<Inject
       return { at, heal: () => setLink(network, failure.isp, failure.host, "up") };
     case "interface-removed": {
       const host = network.host(failure.host);
-      await ipBatch(network.namespace(failure.host), [`link delete dev ${failure.isp}`]);
+      await ipBatchIn(network.namespace(failure.host), [`link delete dev ${failure.isp}`]);
       return { at, heal: () => network.plugIn(host, uplinkSpec(host, failure.isp)) };
     }
     case "address-deleted": {
       const { host, isp } = failure;
       const uplink = uplinkSpec(network.host(host), isp);
-      await ipBatch(network.namespace(host), [`address del ${uplink.address}/64 dev ${isp}`]);
+      await ipBatchIn(network.namespace(host), [`address del ${uplink.address}/64 dev ${isp}`]);
       return { at, heal: () => network.configureUplink(network.host(host), uplink) };
     }
     case "router-dead": {
@@ -149,7 +149,7 @@ function lossRules(failure: Failure & { kind: "silent-loss" }): string[] {
 }
 
 async function setLink(network: Network, node: string, device: string, state: "up" | "down") {
-  await ipBatch(network.namespace(node), [`link set dev ${device} ${state}`]);
+  await ipBatchIn(network.namespace(node), [`link set dev ${device} ${state}`]);
 }
 
 async function raiseUplink(network: Network, host: string, isp: string): Promise<void> {

@@ -45,7 +45,9 @@ export async function endProcesses(
   namespace: string,
   signal: "SIGTERM" | "SIGKILL",
 ): Promise<void> {
-  signalAll(await processes(namespace), signal);
+  const running = await processes(namespace);
+  if (running.length === 0) return;
+  signalAll(running, signal);
   const empty = async () => ((await processes(namespace)).length === 0 ? true : undefined);
   if (await poll(empty, { timeout: 2_000, interval: 50 })) return;
   signalAll(await processes(namespace), "SIGKILL");

@@ -5,7 +5,7 @@ import { joinWithDelay } from "./delayed-link.ts";
 import { replaceFilter } from "./filter.ts";
 import { endProcesses, removeNamespace } from "./leftovers.ts";
 import { Radvd } from "./radvd.ts";
-import { inNamespace, ipBatch, LabError, run, tryRun, waitFor } from "./shell.ts";
+import { inNamespace, ipBatch, ipBatchIn, LabError, run, tryRun, waitFor } from "./shell.ts";
 import type { HostSpec, Topology, UplinkSpec } from "./topology.ts";
 import { CORE, coreLink, hostSpec, LINK_MTU, uplinkPrefix, uplinkRouter } from "./topology.ts";
 
@@ -69,19 +69,21 @@ export class Network {
    */
   async withdrawPrefix(host: HostSpec, uplink: UplinkSpec, successor?: UplinkSpec): Promise<void> {
     const next = successor === undefined ? [] : [successor];
-    for (const spec of next) await this.#routeToUplink(host, spec);
+    await this.#run((script) => {
+      for (const spec of next) this.#routeToUplink(script, host, spec);
+    });
     await this.#filterSources(uplink.isp, next);
     const withdrawn = { prefix: uplinkPrefix(uplink), withdrawn: true };
     const prefixes = next.map((spec) => ({ prefix: uplinkPrefix(spec), withdrawn: false }));
     await this.#routers
       .get(uplink.isp)
       ?.advertise(new Map([[host.name, [withdrawn, ...prefixes]]]));
-    await ipBatch(this.namespace(CORE), [`route del ${uplinkPrefix(uplink)}`]);
+    await ipBatchIn(this.namespace(CORE), [`route del ${uplinkPrefix(uplink)}`]);
   }
 
   /** Undoes {@link withdrawPrefix}. */
   async restorePrefix(host: HostSpec, uplink: UplinkSpec): Promise<void> {
-    await this.#routeToUplink(host, uplink);
+    await this.#run((script) => this.#routeToUplink(script, host, uplink));
     await this.#filterSources(uplink.isp);
     const prefixes = [{ prefix: uplinkPrefix(uplink), withdrawn: false }];
     await this.#routers.get(uplink.isp)?.advertise(new Map([[host.name, prefixes]]));
@@ -92,19 +94,12 @@ export class Network {
    * is autoconfigured asks its router itself.
    */
   async configureUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {
-    if (host.autoconfigured) return;
-    await ipBatch(this.namespace(host.name), [
-      `address replace ${uplink.address}/64 dev ${uplink.isp} nodad`,
-      `route replace ${defaultRoute(host, uplink)}`,
-    ]);
+    await this.#run((script) => configureUplink(script, host, uplink));
   }
 
   /** Makes the uplink, with an interface that the host has not, or not any more. */
   async plugIn(host: HostSpec, uplink: UplinkSpec): Promise<void> {
-    const { isp } = uplink;
-    await this.#connect({ node: host.name, device: isp }, { node: isp, device: host.name });
-    await this.#routeToUplink(host, uplink);
-    await this.configureUplink(host, uplink);
+    await this.#run((script) => this.#plugIn(script, host, uplink));
   }
 
   /**
@@ -113,15 +108,17 @@ export class Network {
    */
   async delayCoreLink(isp: string, delay: number): Promise<void> {
     const [near, far] = [this.namespace(isp), this.namespace(CORE)];
-    await ipBatch(near, [`link delete dev ${CORE}`]);
+    await ipBatchIn(near, [`link delete dev ${CORE}`]);
     await joinWithDelay({ namespace: near, device: CORE }, { namespace: far, device: isp }, delay);
-    await ipBatch(near, [`link set dev ${CORE} up`]);
-    await ipBatch(far, [`link set dev ${isp} up`]);
-    await this.#addressCoreLink(isp);
-    for (const host of this.topology.hosts) {
-      const uplinks = host.uplinks.filter((uplink) => uplink.isp === isp);
-      for (const uplink of uplinks) await this.#routeToUplink(host, uplink);
-    }
+    await this.#run((script) => {
+      script.add(isp, `link set dev ${CORE} up`);
+      script.add(CORE, `link set dev ${isp} up`);
+      this.#addressCoreLink(script, isp);
+      for (const host of this.topology.hosts) {
+        const uplinks = host.uplinks.filter((uplink) => uplink.isp === isp);
+        for (const uplink of uplinks) this.#routeToUplink(script, host, uplink);
+      }
+    });
   }
 
   /** Takes the host away at once, with all that runs on it: see {@link boot}. */
@@ -131,66 +128,89 @@ export class Network {
     await endProcesses(namespace, "SIGKILL");
     // Of themselves they would go some time after the namespace.
     const links = this.host(name).uplinks.map(({ isp }) => `link delete dev ${isp}`);
-    await ipBatch(namespace, links);
+    await ipBatchIn(namespace, links);
     await removeNamespace(namespace);
   }
 
   /** Brings a host back after {@link cutPower}: the same addresses, and nothing that it knew. */
   async boot(name: string): Promise<void> {
     const host = this.host(name);
-    await this.#addNode(name, host.autoconfigured ? "host" : "static");
-    for (const uplink of host.uplinks) await this.plugIn(host, uplink);
+    await this.#addNodes([[name, kindOf(host)]]);
+    await this.#run((script) => {
+      for (const uplink of host.uplinks) this.#plugIn(script, host, uplink);
+    });
     await this.#checkUplinks(host);
   }
 
   async #build(): Promise<void> {
     const { hosts, isps } = this.topology;
-    for (const host of hosts)
-      await this.#addNode(host.name, host.autoconfigured ? "host" : "static");
-    for (const isp of isps) await this.#addNode(isp, "router");
-    await this.#addNode(CORE, "router");
-    for (const isp of isps) await this.#joinCore(isp);
-    for (const host of hosts) {
-      for (const uplink of host.uplinks) await this.plugIn(host, uplink);
-    }
+    await this.#addNodes([
+      ...hosts.map((host) => [host.name, kindOf(host)] as const),
+      ...[...isps, CORE].map((name) => [name, "router"] as const),
+    ]);
+    await this.#run((script) => {
+      for (const isp of isps) this.#joinCore(script, isp);
+      for (const host of hosts) {
+        for (const uplink of host.uplinks) this.#plugIn(script, host, uplink);
+      }
+    });
     for (const isp of isps) await this.#filterSources(isp);
     for (const isp of isps) await this.#advertise(isp);
   }
 
-  async #addNode(name: string, kind: "host" | "static" | "router"): Promise<void> {
-    const namespace = this.namespace(name);
-    await run(["ip", "netns", "add", namespace]);
-    this.#namespaces.add(namespace);
-    const keys = ["all", "default"].flatMap((interfaces) =>
-      SETTINGS[kind].map((setting) => `net.ipv6.conf.${interfaces}.${setting}`),
+  async #addNodes(nodes: readonly (readonly [name: string, kind: NodeKind])[]): Promise<void> {
+    const namespaces = nodes.map(([name]) => this.namespace(name));
+    for (const namespace of namespaces) this.#namespaces.add(namespace);
+    await ipBatch(namespaces.map((namespace) => `netns add ${namespace}`));
+    for (const [name, kind] of nodes) {
+      const keys = ["all", "default"].flatMap((interfaces) =>
+        SETTINGS[kind].map((setting) => `net.ipv6.conf.${interfaces}.${setting}`),
+      );
+      const namespace = this.namespace(name);
+      if (keys.length > 0) await run(inNamespace(namespace, ["sysctl", "-qw", ...keys]));
+    }
+    await this.#run((script) => {
+      for (const [name] of nodes) script.add(name, "link set lo up");
+    });
+  }
+
+  /** Runs what `write` puts into a script: one process makes the links, one sets up each node. */
+  async #run(write: (script: Script) => void): Promise<void> {
+    const script = new Script();
+    write(script);
+    const end = ({ node, device }: LinkEnd) =>
+      `name ${device} mtu ${LINK_MTU} netns ${this.namespace(node)}`;
+    const links = script.links.map(
+      ([one, other]) => `link add ${end(one)} type veth peer ${end(other)}`,
     );
-    if (keys.length > 0) await run(inNamespace(namespace, ["sysctl", "-qw", ...keys]));
-    await ipBatch(namespace, ["link set lo up"]);
+    if (links.length > 0) await ipBatch(links);
+    for (const [node, commands] of script.nodes) await ipBatchIn(this.namespace(node), commands);
   }
 
-  async #joinCore(isp: string): Promise<void> {
-    await this.#connect({ node: isp, device: CORE }, { node: CORE, device: isp });
-    await this.#addressCoreLink(isp);
-  }
-
-  async #addressCoreLink(isp: string): Promise<void> {
-    const link = coreLink(this.topology.isps.indexOf(isp));
-    await ipBatch(this.namespace(isp), [
-      `address add ${link.isp}/64 dev ${CORE} nodad`,
-      `route add default via ${link.core} dev ${CORE}`,
-    ]);
-    await ipBatch(this.namespace(CORE), [`address add ${link.core}/64 dev ${isp} nodad`]);
-  }
-
-  async #routeToUplink(host: HostSpec, uplink: UplinkSpec): Promise<void> {
+  #plugIn(script: Script, host: HostSpec, uplink: UplinkSpec): void {
     const { isp } = uplink;
-    await ipBatch(this.namespace(isp), [
-      `address replace ${uplinkRouter(uplink)}/64 dev ${host.name} nodad`,
-    ]);
+    script.connect({ node: host.name, device: isp }, { node: isp, device: host.name });
+    this.#routeToUplink(script, host, uplink);
+    configureUplink(script, host, uplink);
+  }
+
+  #joinCore(script: Script, isp: string): void {
+    script.connect({ node: isp, device: CORE }, { node: CORE, device: isp });
+    this.#addressCoreLink(script, isp);
+  }
+
+  #addressCoreLink(script: Script, isp: string): void {
+    const link = coreLink(this.topology.isps.indexOf(isp));
+    script.add(isp, `address add ${link.isp}/64 dev ${CORE} nodad`);
+    script.add(isp, `route add default via ${link.core} dev ${CORE}`);
+    script.add(CORE, `address add ${link.core}/64 dev ${isp} nodad`);
+  }
+
+  #routeToUplink(script: Script, host: HostSpec, uplink: UplinkSpec): void {
+    const { isp } = uplink;
+    script.add(isp, `address replace ${uplinkRouter(uplink)}/64 dev ${host.name} nodad`);
     const { isp: ispCoreAddress } = coreLink(this.topology.isps.indexOf(isp));
-    await ipBatch(this.namespace(CORE), [
-      `route replace ${uplinkPrefix(uplink)} via ${ispCoreAddress} dev ${isp}`,
-    ]);
+    script.add(CORE, `route replace ${uplinkPrefix(uplink)} via ${ispCoreAddress} dev ${isp}`);
   }
 
   /** Where hosts of the ISP are autoconfigured, its router tells them how. */
@@ -204,17 +224,6 @@ export class Network {
     this.#directory ??= await mkdtemp(join(tmpdir(), "l3lab-radvd-"));
     const namespace = this.namespace(isp);
     this.#routers.set(isp, await Radvd.start(namespace, this.#directory, new Map(clients)));
-  }
-
-  async #connect(one: LinkEnd, other: LinkEnd): Promise<void> {
-    const near = this.namespace(one.node);
-    const far = this.namespace(other.node);
-    await run([
-      ...["ip", "link", "add", "name", one.device, "mtu", `${LINK_MTU}`, "netns", near],
-      ...["type", "veth", "peer", "name", other.device, "mtu", `${LINK_MTU}`, "netns", far],
-    ]);
-    await ipBatch(near, [`link set dev ${one.device} up`]);
-    await ipBatch(far, [`link set dev ${other.device} up`]);
   }
 
   /**
@@ -271,8 +280,14 @@ export class Network {
   }
 }
 
+type NodeKind = "host" | "static" | "router";
+
+function kindOf(host: HostSpec): NodeKind {
+  return host.autoconfigured ? "host" : "static";
+}
+
 /** What a node has in place of the system's own settings. */
-const SETTINGS: Readonly<Record<"host" | "static" | "router", readonly string[]>> = {
+const SETTINGS: Readonly<Record<NodeKind, readonly string[]>> = {
   host: [],
   static: ["accept_ra=0", "accept_dad=0"],
   // It keeps its addresses when its end of a link is set down to take the carrier away.
@@ -282,6 +297,28 @@ const SETTINGS: Readonly<Record<"host" | "static" | "router", readonly string[]>
 interface LinkEnd {
   readonly node: string;
   readonly device: string;
+}
+
+/** Links to be made, and then commands of `ip` for each node, in their order. */
+class Script {
+  readonly links: (readonly [LinkEnd, LinkEnd])[] = [];
+  readonly nodes = new Map<string, string[]>();
+
+  add(node: string, command: string): void {
+    this.nodes.set(node, [...(this.nodes.get(node) ?? []), command]);
+  }
+
+  /** A new link, up at both ends. */
+  connect(one: LinkEnd, other: LinkEnd): void {
+    this.links.push([one, other]);
+    for (const { node, device } of [one, other]) this.add(node, `link set dev ${device} up`);
+  }
+}
+
+function configureUplink(script: Script, host: HostSpec, uplink: UplinkSpec): void {
+  if (host.autoconfigured) return;
+  script.add(host.name, `address replace ${uplink.address}/64 dev ${uplink.isp} nodad`);
+  script.add(host.name, `route replace ${defaultRoute(host, uplink)}`);
 }
 
 /** The host's uplinks in their order: the first one's route has the lowest metric. */

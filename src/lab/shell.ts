@@ -50,9 +50,14 @@ export function inNamespace(namespace: string, argv: readonly string[]): string[
   return ["ip", "netns", "exec", namespace, ...argv];
 }
 
-/** Runs the lines of a script of `ip` commands inside a namespace, in one process. */
-export async function ipBatch(namespace: string, lines: readonly string[]): Promise<void> {
-  await run(["ip", "-n", namespace, "-batch", "-"], `${lines.join("\n")}\n`);
+/** Runs `ip` commands in one process. */
+export async function ipBatch(lines: readonly string[], options: readonly string[] = []) {
+  await run(["ip", ...options, "-batch", "-"], `${lines.join("\n")}\n`);
+}
+
+/** The same, inside a namespace. */
+export async function ipBatchIn(namespace: string, lines: readonly string[]): Promise<void> {
+  await ipBatch(lines, ["-n", namespace]);
 }
 
 export function sleep(milliseconds: number): Promise<void> {

@@ -4,7 +4,7 @@ import type { HostLocator, LocatorsReply, StatusReply } from "../../src/daemon/a
 import { MessageCapture } from "../../src/lab/capture.ts";
 import { inject } from "../../src/lab/failure.ts";
 import { startTcp } from "../../src/lab/flows.ts";
-import { inNamespace, ipBatch, run, tryRun, waitFor } from "../../src/lab/shell.ts";
+import { inNamespace, ipBatchIn, run, tryRun, waitFor } from "../../src/lab/shell.ts";
 import { literal, uplinkRouter, uplinkSpec } from "../../src/lab/topology.ts";
 import type { Address } from "../../src/wire/address.ts";
 import { PATIENCE, untilMoves } from "./support/progress.ts";
@@ -90,7 +90,7 @@ test("a session fails over to an ISP that its host got later, told in a signed U
   await openLab();
   const host = lab.network.host("a");
   const second = uplinkSpec(host, "isp2");
-  await ipBatch(lab.network.namespace("a"), [
+  await ipBatchIn(lab.network.namespace("a"), [
     `address del ${second.address}/64 dev isp2`,
     `route del default via ${uplinkRouter(second)} dev isp2`,
   ]);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { inject } from "../../src/lab/failure.ts";
 import type { Flow } from "../../src/lab/flow.ts";
 import { startTcp } from "../../src/lab/flows.ts";
-import { inNamespace, ipBatch, poll, run } from "../../src/lab/shell.ts";
+import { inNamespace, ipBatchIn, poll, run } from "../../src/lab/shell.ts";
 import { LINK_MTU, literal, type Topology } from "../../src/lab/topology.ts";
 import { TestNamespace } from "./support/namespaces.ts";
 import { PATIENCE, untilMoves } from "./support/progress.ts";
@@ -52,8 +52,8 @@ describe("a second path that carries smaller packets", () => {
   beforeAll(async () => {
     lab = await ShimLab.open({ shims: [], topology: TOPOLOGY });
     await disableOffloads(lab.network);
-    await ipBatch(lab.network.namespace("isp2"), [`link set dev core mtu ${NARROW_MTU}`]);
-    await ipBatch(lab.network.namespace("core"), [`link set dev isp2 mtu ${NARROW_MTU}`]);
+    await ipBatchIn(lab.network.namespace("isp2"), [`link set dev core mtu ${NARROW_MTU}`]);
+    await ipBatchIn(lab.network.namespace("core"), [`link set dev isp2 mtu ${NARROW_MTU}`]);
     await Promise.all([lab.startDaemon("a"), lab.startDaemon("b")]);
     captures = { a: await capture("a", "isp2"), b: await capture("b", "isp3") };
     // A itself sends nothing that is too big, until a test does.

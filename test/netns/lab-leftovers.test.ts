@@ -19,7 +19,7 @@ test("an interrupted lab removes its namespaces and files", async () => {
     output += text;
   });
   const flowing = () => output.includes("video from b to a") || undefined;
-  expect(await poll(flowing, { timeout: 30_000 })).toBe(true);
+  expect(await poll(flowing, { timeout: 90_000 })).toBe(true);
   lab.kill("SIGTERM");
   expect(await once(lab, "close")).toEqual([143, null]);
   expect((await tryRun(["ip", "netns", "list"])).stdout).not.toContain(`l3lab-${lab.pid}-`);

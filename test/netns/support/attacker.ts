@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { LabProcess } from "../../../src/lab/lab-process.ts";
 import { removeNamespace } from "../../../src/lab/leftovers.ts";
-import { ipBatch, run, waitFor } from "../../../src/lab/shell.ts";
+import { ipBatchIn, run, waitFor } from "../../../src/lab/shell.ts";
 import { CORE, literal } from "../../../src/lab/topology.ts";
 import type { Address } from "../../../src/wire/address.ts";
 import type { ShimLab } from "./shim-lab.ts";
@@ -43,11 +43,11 @@ export class Attacker {
     lab.defer(() => removeNamespace(own));
     const ends = ["name", NAME, "netns", core, "type", "veth", "peer", "name", CORE, "netns", own];
     await run(["ip", "link", "add", ...ends]);
-    await ipBatch(own, [
+    await ipBatchIn(own, [
       `address add ${NETWORK}::2/64 dev ${CORE} nodad`,
       `link set dev ${CORE} up`,
     ]);
-    await ipBatch(core, [
+    await ipBatchIn(core, [
       `address add ${NETWORK}::1/64 dev ${NAME} nodad`,
       `link set dev ${NAME} up`,
       `route add default via ${literal(`${NETWORK}::2`)} dev ${NAME}`,

@@ -1,5 +1,5 @@
 import { removeNamespace } from "../../../src/lab/leftovers.ts";
-import { ipBatch, run } from "../../../src/lab/shell.ts";
+import { ipBatchIn, run } from "../../../src/lab/shell.ts";
 import { CORE, literal } from "../../../src/lab/topology.ts";
 import {
   AF_INET6,
@@ -58,13 +58,13 @@ export class Forger {
     lab.defer(() => removeNamespace(own));
     const ends = ["name", NAME, "netns", core, "type", "veth", "peer", "name", CORE, "netns", own];
     await run(["ip", "link", "add", ...ends]);
-    await ipBatch(own, [
+    await ipBatchIn(own, [
       `address add ${NETWORK}::2/64 dev ${CORE} nodad`,
       `link set dev ${CORE} up`,
       `route add default via ${NETWORK}::1 dev ${CORE}`,
     ]);
     // What goes back to sources that nobody has ends here.
-    await ipBatch(core, [
+    await ipBatchIn(core, [
       `address add ${NETWORK}::1/64 dev ${NAME} nodad`,
       `link set dev ${NAME} up`,
       `route add default via ${NETWORK}::2 dev ${NAME}`,
