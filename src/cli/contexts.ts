@@ -112,7 +112,7 @@ function formatPreferred({ preferred, pin }: ContextStatus): string {
 }
 
 /** "A > B, good for 18 s of 30 s, probe in 3 s" */
-function formatWatched(watched: WatchedPairStatus): string {
+export function formatWatched(watched: WatchedPairStatus): string {
   const { goodFor, hold, failures, next } = watched;
   const waits = next.in === null ? "waits for traffic" : `${next.reason} in ${formatSpan(next.in)}`;
   const failed = failures === 0 ? "" : `, failed ${failures} times lately`;

@@ -26,12 +26,17 @@ export function parsePrefixArgument(text: string): string {
 }
 
 export function parseProtocol(text: string): number {
-  const named = PROTOCOLS.find(([name]) => name === text.toLowerCase());
-  if (named !== undefined) return named[1];
+  const named = protocolNamed(text);
+  if (named !== undefined) return named;
   const value = /^\d{1,3}$/.test(text) ? Number(text) : Number.NaN;
   if (value <= 255) return value;
   const names = PROTOCOLS.map(([name]) => name).join(", ");
   throw new InvalidArgumentError(`It must be one of ${names}, or a number from 0 to 255.`);
+}
+
+/** `undefined` for what is no protocol's name. */
+export function protocolNamed(text: string): number | undefined {
+  return PROTOCOLS.find(([name]) => name === text.toLowerCase())?.[1];
 }
 
 /** "N" or "N-M". */

@@ -38,6 +38,7 @@ function isThere({ commands }: Command, first: string): boolean {
 /** Commands that ask a daemon. One that starts need not load them. */
 async function registerClients(program: Command): Promise<void> {
   (await import("./status.ts")).registerStatus(program);
+  (await import("./explain/command.ts")).registerExplain(program);
   (await import("./contexts.ts")).registerContexts(program);
   (await import("./forks.ts")).registerForks(program);
   (await import("./pairs.ts")).registerPairs(program);

@@ -54,7 +54,7 @@ const EXPLORATIONS: Readonly<Record<ExplorationStatus["cause"], string>> = {
 };
 
 /** Why somebody looked for another path. */
-function causeInWords(cause: ExplorationStatus["cause"]): string {
+export function causeInWords(cause: ExplorationStatus["cause"]): string {
   return EXPLORATIONS[cause];
 }
 
@@ -84,7 +84,7 @@ export function outageBefore({ since, because, exploration }: PathStatus): numbe
 const SILENT: readonly ExplorationStatus["cause"][] = ["send-timeout", "suspicion"];
 
 /** How long payload had no path, in seconds; `null` while it has none. */
-function outageOf({ cause, detection, duration }: ExplorationStatus): number | null {
+export function outageOf({ cause, detection, duration }: ExplorationStatus): number | null {
   if (detection === null || duration === null) return null;
   return SILENT.includes(cause) ? detection + duration : duration;
 }
