@@ -171,6 +171,14 @@ static __always_inline struct settings *own_settings(void)
 	return bpf_map_lookup_elem(&settings, &key);
 }
 
+/** By this uplink the shim's own packets and the payload of contexts get lost now. */
+static __always_inline int is_drilled(const struct __sk_buff *skb)
+{
+	struct settings *own = own_settings();
+
+	return own && own->drilled_link == skb->ifindex && bpf_ktime_get_ns() < own->drilled_until;
+}
+
 /** 2000::/3 and fc00::/7. */
 static __always_inline int is_unicast(const struct address *address)
 {
@@ -514,10 +522,13 @@ static __always_inline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6
 	if (!is_ulp(skb, l2, header))
 		return PASS;
 	state = bpf_map_lookup_elem(&pairs, &ulids);
-	if (state)
-		note_payload(skb, state->slot, 0, &ulids, octets_of(skb, l2, header));
-	else
+	if (!state) {
 		consider(skb, &ulids);
+		return PASS;
+	}
+	if (is_drilled(skb))
+		return DROP;
+	note_payload(skb, state->slot, 0, &ulids, octets_of(skb, l2, header));
 	return PASS;
 }
 
@@ -590,10 +601,12 @@ static __always_inline int shim6_in(struct __sk_buff *skb, __u32 l2, struct ipv6
 	begin_walk(&place, header);
 	if (walk(skb, l2, 0, &place) < 0)
 		return plain_in(skb, l2, header);
+	if (!bpf_map_lookup_elem(&locals, &header->daddr))
+		return PASS;
+	if (is_drilled(skb))
+		return DROP;
 	if (bpf_skb_load_bytes(skb, l2 + place.at, shim6, sizeof(shim6)) < 0 ||
 	    !(shim6[2] & 0x80))
-		return PASS;
-	if (!bpf_map_lookup_elem(&locals, &header->daddr))
 		return PASS;
 	if (shim6[1] != 0 || place.at + SHIM6_LENGTH > place.end || place.end > skb->len - l2) {
 		count(DROP_INBOUND_MALFORMED);
@@ -646,9 +659,12 @@ static __noinline int udp_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *he
 
 	if (!is_shim6_port(skb, l2 + IPV6_LENGTH))
 		return plain_in(skb, l2, header);
-	if (bpf_skb_load_bytes(skb, l2 + IPV6_LENGTH, &front, sizeof(front)) < 0)
+	if (!bpf_map_lookup_elem(&locals, &header->daddr))
 		return PASS;
-	if (!(front.shim6[2] & 0x80) || !bpf_map_lookup_elem(&locals, &header->daddr))
+	if (is_drilled(skb))
+		return DROP;
+	if (bpf_skb_load_bytes(skb, l2 + IPV6_LENGTH, &front, sizeof(front)) < 0 ||
+	    !(front.shim6[2] & 0x80))
 		return PASS;
 	if (front.shim6[1] != 0 || length < sizeof(front) || IPV6_LENGTH + length > skb->len - l2) {
 		count(DROP_INBOUND_MALFORMED);
@@ -906,6 +922,19 @@ static __always_inline int to_ulid_device(struct __sk_buff *skb, const __u32 l2)
 	return bpf_redirect(own->ulid_device, 0);
 }
 
+/**
+ * What leaves by a drilled uplink vanishes as on a dead path: its sender is not told. TCP would take
+ * a drop here for congestion, and try again. What is no IPv6 packet the ULID device drops.
+ */
+static __always_inline int swallow(struct __sk_buff *skb, const __u32 l2)
+{
+	const __u8 no_version = 0;
+
+	if (bpf_skb_store_bytes(skb, l2, &no_version, 1, 0) < 0)
+		return DROP;
+	return to_ulid_device(skb, l2);
+}
+
 static __always_inline void note_out(__u32 slot, const struct pair *ulids, __u32 packets,
 				     __u32 octets)
 {
@@ -924,10 +953,12 @@ static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 	struct ipv6hdr header;
 	struct pair ulids;
 
-	if (read_header(skb, l2, &header) < 0 || header.nexthdr == PROTOCOL_SHIM6)
+	if (read_header(skb, l2, &header) < 0)
 		return PASS;
 	/* Counted already, or the shim's own. */
-	if (skb->mark & LOCATOR_MARK || !is_ulp(skb, l2, &header))
+	if (skb->mark & LOCATOR_MARK)
+		return is_drilled(skb) ? swallow(skb, l2) : PASS;
+	if (header.nexthdr == PROTOCOL_SHIM6 || !is_ulp(skb, l2, &header))
 		return PASS;
 	ulids.local = *(struct address *)&header.saddr;
 	ulids.peer = *(struct address *)&header.daddr;
@@ -940,7 +971,7 @@ static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 	if (state->mapped || state->forks)
 		return to_ulid_device(skb, l2);
 	note_out(state->slot, &ulids, packets_of(skb), octets_of(skb, l2, &header));
-	return PASS;
+	return is_drilled(skb) ? swallow(skb, l2) : PASS;
 }
 
 /** No protocol, and no selector's. */

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT_VERSION 5
+#define LAYOUT_VERSION 6
 
 /** A context without a record: forks have the pair, no context without a selector. */
 #define NO_SLOT 0xffffffff
@@ -150,7 +150,10 @@ struct settings {
 	__u32 acquainted_packets;
 	/** Of Shim6 in UDP, at both ends; 0 where there is none. */
 	__u32 udp_port;
-	__u32 reserved;
+	/** Interface index of the uplink that is rehearsed as dead; 0 for none. */
+	__u32 drilled_link;
+	/** Until then, in nanoseconds of the monotonic clock, whether user space lives or not. */
+	__u64 drilled_until;
 };
 
 enum event_kind {

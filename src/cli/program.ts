@@ -46,6 +46,7 @@ async function registerClients(program: Command): Promise<void> {
   (await import("./locators.ts")).registerLocators(program);
   (await import("./check.ts")).registerCheck(program);
   (await import("./ping.ts")).registerPing(program);
+  (await import("./drill.ts")).registerDrill(program);
   (await import("./monitor.ts")).registerMonitor(program);
 }
 

@@ -3,7 +3,7 @@ import { type ErrorReply, SCHEMA_VERSION } from "../daemon/api.ts";
 import { ControlError, explainFailure, problemOfStatus } from "./control-error.ts";
 
 export interface Request {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** From "/v1" on. */
   readonly path: string;
   readonly body?: object | undefined;

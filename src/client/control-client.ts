@@ -5,6 +5,8 @@ import {
   type ContextsReply,
   DEFAULT_SOCKET,
   type DoneReply,
+  type DrillEvent,
+  type DrillRequest,
   type ForkRequest,
   type ForksReply,
   type HistoryReply,
@@ -125,6 +127,20 @@ export class ControlClient {
   /** Lets some packets leave on a context of their own. */
   fork(request: ForkRequest): Promise<ForksReply> {
     return this.#post("/v1/forks", request);
+  }
+
+  /**
+   * Treats an uplink as dead until the drill is over, and reports. Leaving the loop over it, or
+   * this process's end, ends it.
+   */
+  async *drill(request: DrillRequest): AsyncGenerator<DrillEvent, void> {
+    const asked = { method: "POST", path: "/v1/drill", body: request } as const;
+    for await (const line of this.#connection.lines(asked)) yield JSON.parse(line) as DrillEvent;
+  }
+
+  /** Ends a drill before its time; whoever follows it gets its report. */
+  endDrill(): Promise<DoneReply> {
+    return this.#connection.call({ method: "DELETE", path: "/v1/drill" });
   }
 
   /** For all contexts, until the daemon stops. */

@@ -17,6 +17,8 @@
  * - `POST /v1/contexts/TAG/unpin` {@link DoneReply}
  * - `POST /v1/forks` {@link ForkRequest} -> {@link ForksReply}
  * - `POST /v1/survey` {@link SurveyRequest} -> {@link SurveyReply}, which takes some seconds
+ * - `POST /v1/drill` {@link DrillRequest} -> one {@link DrillEvent} a line; the drill ends with
+ *   the connection. `DELETE /v1/drill` {@link DoneReply} ends it before its time
  * - `POST /v1/send-timeout` {@link SendTimeoutRequest} -> {@link SendTimeoutReply}
  *
  * Addresses are in the text of RFC 5952, tags 12 hexadecimal digits, times ISO 8601 in UTC
@@ -34,6 +36,8 @@ import type {
   SwitchCause,
 } from "../core/output.ts";
 import type { ContextState, Pin, ReapState } from "../core/view.ts";
+
+export type * from "./api-drill.ts";
 
 export const SCHEMA_VERSION = 1;
 

@@ -4,6 +4,7 @@ import type { AddressPair, ContextEvent, HostSuspicion } from "../core/output.ts
 import type { Duration, Instant } from "../core/time.ts";
 import type { ContextView, Pin } from "../core/view.ts";
 import type { DataPlane } from "../dataplane/dataplane.ts";
+import type { TcpSession } from "../linux/socket-diag.ts";
 import type { Address } from "../wire/address.ts";
 import { decodeControl } from "../wire/control.ts";
 import { failure, type Result } from "../wire/result.ts";
@@ -38,6 +39,7 @@ import {
 } from "./control/report.ts";
 import { ControlServer } from "./control/server.ts";
 import type { ControlService } from "./control/service.ts";
+import { Drills } from "./drill/drills.ts";
 import { Driver, type DriverObserver, type SendOutput } from "./driver.ts";
 import { Conditions } from "./history/conditions.ts";
 import type { HistoryQuery } from "./history/history.ts";
@@ -65,6 +67,8 @@ export interface DaemonParts {
   /** Tries whether paths carry anything at all. */
   readonly echoes: EchoSystem;
   readonly contextFiles: ContextFiles;
+  /** TCP connections of this host from a local address. */
+  readonly tcpSessions: (local: Address) => readonly TcpSession[];
   /** Who may change something by the control socket. */
   readonly authority: Authority;
   readonly log: Logger;
@@ -86,6 +90,7 @@ export class Daemon implements ControlService {
   readonly #keeper: ContextKeeper;
   readonly #suspendWatch: SuspendWatch;
   readonly #surveys: PeerSurveys;
+  readonly #drills: Drills;
   readonly #startedAt: Instant;
   readonly #metrics: Metrics;
   readonly #paths: Paths;
@@ -112,6 +117,14 @@ export class Daemon implements ControlService {
     this.#surveys = new PeerSurveys({
       ...{ endpoint, clock, echoes: parts.echoes },
       run: (command) => this.#driver.run(command),
+    });
+    this.#drills = new Drills({
+      ...{ clock, plane, tcpSessions: parts.tcpSessions },
+      uplinks: () => this.#host.uplinks,
+      contexts: () => endpoint.contexts(),
+      context: (tag) => endpoint.context(tag),
+      locatorsChanged: () => this.#handleLocators(this.#host.locators),
+      warn: (error) => this.#warn(error),
     });
     this.#server = new ControlServer(this, parts.authority);
     this.#metrics = new Metrics({
@@ -153,6 +166,7 @@ export class Daemon implements ControlService {
   /** Leaves plain IPv6 and the host as it was. Safe to call twice and after a failed start. */
   async stop(): Promise<void> {
     this.#suspendWatch.stop();
+    await this.#drills.stop();
     // The data plane first: nothing may be rewritten to addresses that are on their way out.
     try {
       await this.#driver.stop();
@@ -174,6 +188,7 @@ export class Daemon implements ControlService {
       return this.stop();
     }
     this.#suspendWatch.stop();
+    await this.#drills.stop();
     this.#keeper.close();
     try {
       await this.#driver.release();
@@ -286,6 +301,14 @@ export class Daemon implements ControlService {
     return this.#surveys.survey(wish);
   }
 
+  drill(...drill: Parameters<Drills["run"]>): ReturnType<Drills["run"]> {
+    return this.#drills.run(...drill);
+  }
+
+  endDrill(): boolean {
+    return this.#drills.end();
+  }
+
   unpin(tag: ContextTag): boolean {
     return this.#driver.run((endpoint, now) => endpoint.unpin(now, tag)) ?? false;
   }
@@ -303,6 +326,7 @@ export class Daemon implements ControlService {
       ...configWarnings({ ...config, sendTimeout: endpoint.sendTimeout }),
       ...proofWarnings(config.security, this.#host.locators),
       ...this.#host.warnings(),
+      ...this.#drills.warnings(),
     ];
   }
 
@@ -341,6 +365,7 @@ export class Daemon implements ControlService {
   #handleEvent(event: ContextEvent): void {
     const { clock, endpoint } = this.#parts;
     this.#surveys.handleEvent(event);
+    this.#drills.handleEvent(event);
     this.#metrics.noteEvent(event);
     this.#paths.handleEvent(event);
     const forkedInstance = endpoint.context(event.tag)?.forkedInstance ?? 0;
@@ -355,8 +380,9 @@ export class Daemon implements ControlService {
     }
   }
 
-  #handleLocators(locators: readonly LocalLocator[]): void {
+  #handleLocators(present: readonly LocalLocator[]): void {
     const { clock, log } = this.#parts;
+    const locators = this.#drills.shown(present);
     const shown = locators.map(({ address, operational }) => ({
       address,
       interface: interfaceOf(address, this.#host),

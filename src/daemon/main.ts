@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { EndpointConfig } from "../core/config.ts";
 import { Endpoint } from "../core/endpoint.ts";
 import { bootTimeNow, monotonicNow } from "../linux/clock.ts";
+import { SocketDiagnostics, type TcpSession } from "../linux/socket-diag.ts";
 import { recordEndpoint } from "../sim/replay/recorder.ts";
+import type { Address } from "../wire/address.ts";
 import { readHostFacts } from "./check/host-facts.ts";
 import { LINUX_ECHOES } from "./check/linux-echoes.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -166,10 +168,20 @@ function buildDaemon(
     echoes: LINUX_ECHOES,
     readFacts: (uplinks) => readHostFacts(config, uplinks),
     contextFiles: new ContextFiles(options.stateDir),
+    tcpSessions,
     log,
     hooks: new Hooks({ directory: config.hookDirectory, log, isRoot: process.getuid?.() === 0 }),
     failed: (error) => end.fail(error),
   });
+}
+
+function tcpSessions(local: Address): TcpSession[] {
+  const diagnostics = new SocketDiagnostics();
+  try {
+    return diagnostics.tcpSessions(local);
+  } finally {
+    diagnostics.close();
+  }
 }
 
 function linuxHost(stateDir: string, clock: Clock): HostSystem {

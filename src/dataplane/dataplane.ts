@@ -1,5 +1,5 @@
 import type { AddressPair, Mapping } from "../core/output.ts";
-import type { Duration, Instant } from "../core/time.ts";
+import { type Duration, type Instant, seconds } from "../core/time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "../core/traffic.ts";
 import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
@@ -98,9 +98,27 @@ export interface DataPlane {
   /** Puts back what others took away of the plane's routes and rules. @returns how much that was */
   repair(): number;
 
+  /**
+   * Rehearses the death of an uplink: there the packets of the shim itself and the payload of
+   * contexts get lost in silence, both ways; all others pass. It ends with the process, or where the
+   * plane survives that {@link DRILL_LEASE} after the last call: whoever wants more calls again.
+   * @param uplink `undefined` ends it at once
+   * @throws DataPlaneError
+   */
+  drill(uplink: DrilledUplink | undefined): Promise<void>;
+
   /** Packets dropped or passed over by the plane, by reason; only ever grows. */
   readonly counters: Readonly<Record<string, number>>;
 }
+
+export interface DrilledUplink {
+  readonly interface: string;
+  /** Interface index. */
+  readonly link: number;
+}
+
+/** For how long a drill goes on by itself: nobody may be there to end it. */
+export const DRILL_LEASE = seconds(2);
 
 /** What a plane reports. `now` is the monotonic clock's time of the packet. */
 export interface DataPlaneEvents {

@@ -1,7 +1,12 @@
 import type { AddressPair, Mapping } from "../core/output.ts";
 import type { TrafficDirection, TrafficSnapshot } from "../core/traffic.ts";
 import type { ContextTag } from "../wire/tag.ts";
-import { type DataPlane, DataPlaneError, type DataPlaneEvents } from "./dataplane.ts";
+import {
+  type DataPlane,
+  DataPlaneError,
+  type DataPlaneEvents,
+  type DrilledUplink,
+} from "./dataplane.ts";
 
 /**
  * The first plane if it opens here, else the second: `dataplane = "auto"`. Whatever the first one
@@ -99,5 +104,9 @@ export class FallbackDataPlane implements DataPlane {
 
   repair(): number {
     return this.#plane.repair();
+  }
+
+  drill(uplink: DrilledUplink | undefined): Promise<void> {
+    return this.#plane.drill(uplink);
   }
 }

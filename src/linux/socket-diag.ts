@@ -1,4 +1,4 @@
-import { type Address, addressToBytes } from "../wire/address.ts";
+import { type Address, addressFromBytes, addressToBytes } from "../wire/address.ts";
 import { AF_INET6 } from "./libc.ts";
 import { BodyWriter, viewOf } from "./netlink.ts";
 import { NetlinkSocket } from "./netlink-socket.ts";
@@ -12,6 +12,7 @@ const INET_DIAG_REQ_BYTECODE = 1;
 /** Where the ports stand in struct inet_diag_msg. */
 const LOCAL_PORT = 4;
 const PEER_PORT = 6;
+const PEER_ADDRESS = 24;
 
 /** TCP_ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, CLOSING: data may wait for its acknowledgement. */
 const SENDING_STATES = [1, 4, 8, 9, 11];
@@ -30,6 +31,12 @@ export interface TcpConnection {
   readonly peerPort: number;
 }
 
+/** The same with its ends. */
+export interface TcpSession extends TcpConnection {
+  readonly local: Address;
+  readonly peer: Address;
+}
+
 /** Finds sockets of the network namespace that it was made in (sock_diag(7)). */
 export class SocketDiagnostics {
   readonly #socket = new NetlinkSocket(NETLINK_SOCK_DIAG);
@@ -40,11 +47,21 @@ export class SocketDiagnostics {
    */
   tcpConnections(local: Address, peer: Address): TcpConnection[] {
     const attempt = `list the TCP connections from ${local} to ${peer}`;
-    const body = encodeRequest(local, peer);
-    return this.#socket.dump(SOCK_DIAG_BY_FAMILY, body, attempt).map((message) => {
-      const view = viewOf(message.body);
-      return { localPort: view.getUint16(LOCAL_PORT), peerPort: view.getUint16(PEER_PORT) };
-    });
+    const body = encodeRequest({ local, peer });
+    return this.#socket
+      .dump(SOCK_DIAG_BY_FAMILY, body, attempt)
+      .map((message) => connectionOf(message.body));
+  }
+
+  /** The same for all peers. @throws SystemError */
+  tcpSessions(local: Address): TcpSession[] {
+    const attempt = `list the TCP connections from ${local}`;
+    return this.#socket
+      .dump(SOCK_DIAG_BY_FAMILY, encodeRequest({ local }), attempt)
+      .map(({ body }) => ({
+        ...{ local, peer: addressFromBytes(body, PEER_ADDRESS) },
+        ...connectionOf(body),
+      }));
   }
 
   /** Safe to call twice. */
@@ -53,20 +70,30 @@ export class SocketDiagnostics {
   }
 }
 
-function encodeRequest(local: Address, peer: Address): Uint8Array {
+function connectionOf(message: Uint8Array): TcpConnection {
+  const view = viewOf(message);
+  return { localPort: view.getUint16(LOCAL_PORT), peerPort: view.getUint16(PEER_PORT) };
+}
+
+interface Ends {
+  readonly local: Address;
+  readonly peer?: Address;
+}
+
+function encodeRequest(ends: Ends): Uint8Array {
   const header = new Uint8Array(REQUEST_LENGTH);
   header[0] = AF_INET6;
   header[1] = IPPROTO_TCP;
   const states = SENDING_STATES.reduce((mask, state) => mask | (1 << state), 0);
   viewOf(header).setUint32(4, states, true);
-  return new BodyWriter(header).bytes(INET_DIAG_REQ_BYTECODE, encodeFilter(local, peer)).finish();
+  return new BodyWriter(header).bytes(INET_DIAG_REQ_BYTECODE, encodeFilter(ends)).finish();
 }
 
-/** Both conditions must hold: each goes on to the next, or jumps beyond the end. */
-function encodeFilter(local: Address, peer: Address): Uint8Array {
-  const filter = new Uint8Array(2 * CONDITION_LENGTH);
+/** All conditions must hold: each goes on to the next, or jumps beyond the end. */
+function encodeFilter({ local, peer }: Ends): Uint8Array {
+  const filter = new Uint8Array((peer === undefined ? 1 : 2) * CONDITION_LENGTH);
   writeCondition(filter, 0, INET_DIAG_BC_S_COND, local);
-  writeCondition(filter, CONDITION_LENGTH, INET_DIAG_BC_D_COND, peer);
+  if (peer !== undefined) writeCondition(filter, CONDITION_LENGTH, INET_DIAG_BC_D_COND, peer);
   return filter;
 }
 

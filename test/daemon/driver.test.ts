@@ -4,7 +4,8 @@ import type { Output } from "../../src/core/output.ts";
 import { instant } from "../../src/core/time.ts";
 import { Driver, type DriverObserver } from "../../src/daemon/driver.ts";
 import { contextTag } from "../../src/wire/tag.ts";
-import { address, FakePlane, VirtualClock } from "./fakes.ts";
+import { FakePlane } from "./fake-planes.ts";
+import { address, VirtualClock } from "./fakes.ts";
 import { ScriptedEndpoint } from "./scripted-endpoint.ts";
 
 const TAG = contextTag(0xabc);

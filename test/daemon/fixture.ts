@@ -14,6 +14,7 @@ import type { HostNetwork } from "../../src/daemon/host/network.ts";
 import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
 import type { Uplink } from "../../src/daemon/host/uplinks.ts";
 import type { Address } from "../../src/wire/address.ts";
+import { FakePlane } from "./fake-planes.ts";
 import {
   address,
   addressOn,
@@ -21,7 +22,6 @@ import {
   FakeEchoes,
   FakeEntries,
   FakeMonitor,
-  FakePlane,
   identitySystem,
   linkOf,
   VirtualClock,
@@ -109,6 +109,7 @@ export class Workshop {
       readFacts: (uplinks) => Promise.resolve(lookAt(uplinks, monitor.network, egress)),
       echoes,
       contextFiles: new ContextFiles(this.stateOf(name), boot),
+      tcpSessions: (local) => [{ local, localPort: 40_000, peer: B2, peerPort: 22 }],
       log: pino(
         { level: "info", base: null },
         { write: (line: string) => logged.push(JSON.parse(line) as Record<string, unknown>) },

@@ -5,7 +5,8 @@ import { parseConfig } from "../../src/daemon/config/config.ts";
 import { ContextFiles } from "../../src/daemon/contexts/context-files.ts";
 import { flush } from "../../src/daemon/flush.ts";
 import { UlidFile } from "../../src/daemon/host/ulid-file.ts";
-import { FakeMonitor, identitySystem, SurvivingPlane, VirtualClock } from "./fakes.ts";
+import { SurvivingPlane } from "./fake-planes.ts";
+import { FakeMonitor, identitySystem, VirtualClock } from "./fakes.ts";
 import { A1, A2, networkOf, type TestDaemon, Workshop } from "./fixture.ts";
 
 let workshop: Workshop;

@@ -12,7 +12,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { ContextFiles } from "../../src/daemon/contexts/context-files.ts";
 import { Authority } from "../../src/daemon/control/authority.ts";
 import { type ContextTag, parseTag } from "../../src/wire/tag.ts";
-import { FakeEntries, FakeKernel, FakePlane, SurvivingPlane, VirtualClock } from "./fakes.ts";
+import { FakeKernel, FakePlane, SurvivingPlane } from "./fake-planes.ts";
+import { FakeEntries, VirtualClock } from "./fakes.ts";
 import { A1, A2, B1, B2, connect, networkOf, type TestDaemon, Workshop } from "./fixture.ts";
 
 let workshop: Workshop;

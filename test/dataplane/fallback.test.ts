@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DataPlaneError, type DataPlaneEvents } from "../../src/dataplane/dataplane.ts";
 import { FallbackDataPlane } from "../../src/dataplane/fallback.ts";
-import { FakePlane } from "../daemon/fakes.ts";
+import { FakePlane } from "../daemon/fake-planes.ts";
 
 const EVENTS = {} as DataPlaneEvents;
 

@@ -3,9 +3,9 @@ import type { DataPlane, DataPlaneEvents, TriggerPolicy } from "../../src/datapl
 import { monotonicNow } from "../../src/linux/clock.ts";
 import { encodeControl } from "../../src/wire/control.ts";
 import { IPV6_HEADER_LENGTH, NEXT_HEADER_OFFSET, PROTOCOL_SHIM6 } from "../../src/wire/ipv6.ts";
-import type { I1 } from "../../src/wire/message.ts";
 import { findPayloadHeader } from "../../src/wire/payload.ts";
 import { contextTag } from "../../src/wire/tag.ts";
+import { describeDrill } from "./dataplane-drill.ts";
 import { until } from "./support/namespaces.ts";
 import { type LabHost, PlaneLab } from "./support/plane-lab.ts";
 import { RecordedEvents } from "./support/recorded-events.ts";
@@ -200,13 +200,12 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
     });
 
     describe("with control messages", () => {
-      const message: I1 = {
+      const bytes = encodeControl({
         type: "I1",
         initiatorContextTag: TAG_OF_A,
         initiatorNonce: 7,
         options: [],
-      };
-      const bytes = encodeControl(message);
+      });
 
       test("they reach the peer's plane whole, on any locator pair, and are no payload", async () => {
         setContexts();
@@ -239,6 +238,8 @@ export function describeDataPlane(name: string, create: CreatePlane): void {
         expect(error?.bytes.subarray(8 + IPV6_HEADER_LENGTH)).toEqual(bytes);
       });
     });
+
+    describeDrill(() => ({ lab, a, b, atA, atB, tagOfA: TAG_OF_A, setContexts, switchBoth }));
 
     describe("with a mapping", () => {
       beforeEach(switchBoth);

@@ -138,6 +138,16 @@ describe("the nfqueue plane", () => {
       const set = await lab.a.run("nft", "list", "set", "ip6", "l3shim-rewrite", "mapped");
       expect(set).toContain(`${lab.a.locator} . ${lab.b.locator}`);
       await nft.changeMapped([], [mappings().a.ulids, mappings().a.locators]);
+      const uplink = { interface: "isp1", link: 2 };
+      await nft.installDrill({
+        queue: 14_000,
+        uplink,
+        pairs: [mappings().a.ulids],
+        udpPort: 61_140,
+      });
+      const drill = await lab.a.run("nft", "list", "table", "ip6", "l3shim-drill");
+      expect(drill).toContain(`${lab.a.ulid} . ${lab.b.ulid}`);
+      await nft.removeDrill();
       await nft.remove();
     }
     expect(await lab.a.state()).toEqual(before);

@@ -6,6 +6,7 @@ import type { Pin } from "../../core/view.ts";
 import { parseAddressPrefix } from "../../wire/prefix.ts";
 import { formatTag, parseTag } from "../../wire/tag.ts";
 import type { SurveyWish } from "../check/peer-surveys.ts";
+import type { DrillWish } from "../drill/drill.ts";
 import type { HistoryQuery } from "../history/history.ts";
 import { integer, ipv6Address, problemOf, sendTimeoutSeconds, strict } from "../validation.ts";
 import type { ForkOrder } from "./forks.ts";
@@ -89,6 +90,12 @@ const SURVEY = object({
   rounds: v.optional(integer(1, 10), 3),
   echoes: v.optional(v.boolean("must be true or false"), true),
 });
+const DRILL = object({
+  uplink: v.string("must be an interface, a locator or a prefix, in quotes"),
+  seconds: integer(1, 300, "(seconds)"),
+  as: v.optional(v.picklist(["silent", "link-down"], 'must be "silent" or "link-down"'), "silent"),
+  force: v.optional(v.boolean("must be true or false"), false),
+});
 const SEND_TIMEOUT = object({ sendTimeout: sendTimeoutSeconds });
 
 const HISTORY = object({
@@ -136,6 +143,11 @@ export function readOpen(body: unknown): AddressPair {
 
 export function readSurvey(body: unknown): SurveyWish {
   return check(SURVEY, body);
+}
+
+export function readDrill(body: unknown): DrillWish {
+  const { seconds: span, ...wish } = check(DRILL, body);
+  return { ...wish, duration: seconds(span) };
 }
 
 export function readSendTimeout(body: unknown): Duration {

@@ -1,10 +1,19 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Result } from "../../wire/result.ts";
 import { type ContextTag, parseTag } from "../../wire/tag.ts";
-import type { ContextReply, DoneReply, ForksReply, SendTimeoutReply } from "../api.ts";
+import {
+  type ContextReply,
+  type DoneReply,
+  type DrillEvent,
+  type DrillStart,
+  type ForksReply,
+  SCHEMA_VERSION,
+  type SendTimeoutReply,
+} from "../api.ts";
 import { inSeconds } from "../clock.ts";
 import { RequestError, readJson, reply } from "./http.ts";
 import {
+  readDrill,
   readFork,
   readHistoryQuery,
   readOpen,
@@ -19,6 +28,9 @@ import type { ControlService } from "./service.ts";
 type Body<Reply> = Omit<Reply, "schemaVersion">;
 
 const DONE: Body<DoneReply> = { done: true };
+
+/** JSON, one value a line. */
+const NDJSON = { "content-type": "application/x-ndjson" };
 
 /** A subscriber that reads this much too slowly is cut off rather than kept in memory. */
 const BACKLOG_LIMIT = 4 * 1024 * 1024;
@@ -49,7 +61,25 @@ export class Routes {
     if (route === "GET history") {
       return reply(response, 200, this.#service.history(readHistoryQuery(url.searchParams)));
     }
+    if (route === "POST drill") return this.#drill(request, response);
     reply(response, 200, await this.#answerHost(route, request));
+  }
+
+  /** One event a line. A client that goes ends the drill. */
+  async #drill(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const wish = readDrill(await readJson(request));
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
+    const tell = (event: DrillEvent): void => {
+      response.write(`${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...event })}\n`);
+    };
+    const started = (start: DrillStart): void => {
+      response.writeHead(200, NDJSON);
+      tell(start);
+    };
+    const report = allowed(await this.#service.drill(wish, started, gone.signal));
+    if (report !== undefined) tell({ event: "ended", report });
+    response.end();
   }
 
   async #answerMetrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -79,6 +109,8 @@ export class Routes {
         );
       case "POST forks":
         return this.#fork(await readJson(request));
+      case "DELETE drill":
+        return doneIf(service.endDrill(), "no drill goes on");
       case "POST send-timeout":
         return this.#setSendTimeout(await readJson(request));
       default:
@@ -130,7 +162,7 @@ export class Routes {
   }
 
   #stream(response: ServerResponse, messages: boolean): void {
-    response.writeHead(200, { "content-type": "application/x-ndjson" });
+    response.writeHead(200, NDJSON);
     response.flushHeaders();
     const unsubscribe = this.#service.events.subscribe({
       messages,

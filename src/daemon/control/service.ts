@@ -14,6 +14,7 @@ import type {
 } from "../api.ts";
 import type { Check } from "../check/check.ts";
 import type { SurveyWish } from "../check/peer-surveys.ts";
+import type { Drills } from "../drill/drills.ts";
 import type { HistoryQuery } from "../history/history.ts";
 import type { MetricsText } from "../metrics/metrics.ts";
 import type { EventHub } from "./events.ts";
@@ -41,6 +42,10 @@ export interface ControlService {
   unpin(tag: ContextTag): boolean;
   /** Takes some seconds. */
   survey(wish: SurveyWish): Promise<Result<PeerSurvey, string>>;
+  /** See {@link Drills.run}. */
+  drill(...drill: Parameters<Drills["run"]>): ReturnType<Drills["run"]>;
+  /** False when there is none. */
+  endDrill(): boolean;
   /** What deserves a word about it. */
   setSendTimeout(sendTimeout: Duration): Warning[];
   /** For Prometheus. @param accept the formats that it takes */

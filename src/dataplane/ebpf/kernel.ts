@@ -9,6 +9,7 @@ import { DataPlaneError } from "../dataplane.ts";
 import {
   COUNTERS,
   encodeSettings,
+  type KernelDrill,
   type KernelSettings,
   LAYOUT_VERSION,
   layoutVersionOf,
@@ -62,6 +63,7 @@ export class KernelHalf {
   readonly adopted: boolean;
   readonly #object: BpfObject;
   readonly #directory: string;
+  #settings: KernelSettings | undefined;
 
   /** @throws DataPlaneError, SystemError when this kernel or process cannot load the programs */
   static open(options: KernelOptions): KernelHalf {
@@ -102,8 +104,17 @@ export class KernelHalf {
     return this.#object.program(name);
   }
 
+  /** Ends the drill of an earlier run, too. */
   configure(settings: KernelSettings): void {
-    this.#object.map("settings").update(new Uint8Array(4), encodeSettings(settings));
+    this.#settings = settings;
+    this.drill(undefined);
+  }
+
+  /** Once it is configured. @param drill `undefined` ends the one that there is */
+  drill(drill: KernelDrill | undefined): void {
+    if (this.#settings === undefined) return;
+    const value = encodeSettings(this.#settings, drill);
+    this.#object.map("settings").update(new Uint8Array(4), value);
   }
 
   /** By name, over all processors. */

@@ -18,7 +18,7 @@ import type { ContextTag } from "../../wire/tag.ts";
  */
 
 /** A daemon takes over only maps of its own version. */
-export const LAYOUT_VERSION = 5;
+export const LAYOUT_VERSION = 6;
 
 /** A pair whose packets without a tag are no context's: only forks have it. */
 export const NO_SLOT = 0xffff_ffff;
@@ -36,7 +36,7 @@ const PAIR_MAPPING_OFFSET = PLAIN_OFFSET + WAY_LENGTH;
 const SELECTOR_LENGTH = 24;
 const FORK_LENGTH = 4 + SELECTOR_LENGTH + MAPPING_LENGTH;
 const TAGGED_LENGTH = 8 + PAIR_LENGTH;
-export const SETTINGS_LENGTH = 32;
+export const SETTINGS_LENGTH = 40;
 const EVENT_LENGTH = 64;
 export const TCP_QUERY_LENGTH = 56;
 
@@ -210,7 +210,13 @@ export interface KernelSettings {
   readonly udpPort: number | undefined;
 }
 
-export function encodeSettings(settings: KernelSettings): Uint8Array {
+/** The uplink that is rehearsed as dead, by its interface index, and until when. */
+export interface KernelDrill {
+  readonly link: number;
+  readonly until: Instant;
+}
+
+export function encodeSettings(settings: KernelSettings, drill?: KernelDrill): Uint8Array {
   const bytes = new Uint8Array(SETTINGS_LENGTH);
   const view = viewOf(bytes);
   const age = (settings.triggerAge ?? 0) * NANOSECONDS_PER_MILLISECOND;
@@ -220,6 +226,9 @@ export function encodeSettings(settings: KernelSettings): Uint8Array {
   view.setUint32(16, settings.triggerPackets, true);
   view.setUint32(20, settings.acquaintedPackets, true);
   view.setUint32(24, settings.udpPort ?? 0, true);
+  view.setUint32(28, drill?.link ?? 0, true);
+  const until = (drill?.until ?? 0) * NANOSECONDS_PER_MILLISECOND;
+  view.setBigUint64(32, BigInt(Math.round(until)), true);
   return bytes;
 }
 

@@ -1,13 +1,21 @@
 import type { AddressPair, Mapping } from "../../core/output.ts";
 import { samePair } from "../../core/output.ts";
+import { after } from "../../core/time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "../../core/traffic.ts";
+import { monotonicNow } from "../../linux/clock.ts";
 import type { Egress } from "../../linux/route-lookup.ts";
 import { SystemError } from "../../linux/system-error.ts";
 import type { Address } from "../../wire/address.ts";
 import { MINIMUM_MTU } from "../../wire/ipv6.ts";
 import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
 import type { ContextTag } from "../../wire/tag.ts";
-import { type DataPlane, DataPlaneError, type DataPlaneEvents } from "../dataplane.ts";
+import {
+  type DataPlane,
+  DataPlaneError,
+  type DataPlaneEvents,
+  DRILL_LEASE,
+  type DrilledUplink,
+} from "../dataplane.ts";
 import { overrunCounters } from "../overrun-counters.ts";
 import { ContextMaps, type KernelContext } from "./context-maps.ts";
 import {
@@ -221,6 +229,11 @@ export class EbpfDataPlane implements DataPlane {
 
   repair(): number {
     return this.#tolerate(() => this.#running?.hooks.repairRoutes()) ?? 0;
+  }
+
+  drill(uplink: DrilledUplink | undefined): Promise<void> {
+    const until = after(monotonicNow(), DRILL_LEASE);
+    return settled(() => this.#running?.hooks.kernel.drill(uplink && { link: uplink.link, until }));
   }
 
   /** Its record and tag; `undefined` where the kernel's maps have no room. */

@@ -1,4 +1,4 @@
-import type { AddressPair, Mapping } from "../../core/output.ts";
+import { type AddressPair, type Mapping, pairKey } from "../../core/output.ts";
 import { TrafficRecord } from "../../core/traffic.ts";
 import type { Egress } from "../../linux/route-lookup.ts";
 import { ADDRESS_LENGTH, type Address, writeAddress } from "../../wire/address.ts";
@@ -49,6 +49,12 @@ export class PlaneContextTable {
 
   get(tag: ContextTag): PlaneContext | undefined {
     return this.#byTag.get(tag);
+  }
+
+  /** The ULID pairs that have contexts. */
+  get pairs(): AddressPair[] {
+    const pairs = new Map([...this.#byTag.values()].map(({ ulids }) => [pairKey(ulids), ulids]));
+    return [...pairs.values()];
   }
 
   /** The pair's context for packets without a tag; the addresses stand at these offsets. */

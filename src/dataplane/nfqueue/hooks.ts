@@ -8,7 +8,7 @@ import type { Egress } from "../../linux/route-lookup.ts";
 import type { OnShim6Message, OutgoingShim6, Shim6Socket } from "../../linux/shim6-socket.ts";
 import { SystemError } from "../../linux/system-error.ts";
 import type { Address } from "../../wire/address.ts";
-import { DataPlaneError } from "../dataplane.ts";
+import { DataPlaneError, type DrilledUplink } from "../dataplane.ts";
 import { MappedPairs } from "./mapped-pairs.ts";
 import { type InstalledRules, installRules, type RuleCommandName } from "./rules.ts";
 import type { PlaneSystem } from "./system.ts";
@@ -49,6 +49,7 @@ export class Hooks {
   readonly #icmp6: Icmp6Socket;
   readonly #routes: ReturnType<PlaneSystem["openRoutes"]>;
   readonly #handlers: HookHandlers;
+  readonly #settings: HookSettings;
   #rules: InstalledRules | undefined;
   #mapped: MappedPairs | undefined;
 
@@ -80,6 +81,7 @@ export class Hooks {
       return resource;
     };
     this.#handlers = handlers;
+    this.#settings = settings;
     try {
       this.#queue = keep(system.openQueue(queueOptions(settings.queue), rewrite, failed));
       const logOptions = { group: settings.queue, copyRange: OBSERVE_COPY_RANGE };
@@ -151,6 +153,21 @@ export class Hooks {
   unmap(ulids: AddressPair): void {
     this.#mapped?.remove(ulids);
     this.#routes.clear(ulids);
+  }
+
+  /**
+   * What is to get lost on the uplink goes to the queue.
+   * @param pairs ULID pairs of contexts
+   * @throws CommandFailure
+   */
+  async drill(uplink: DrilledUplink, pairs: readonly AddressPair[]): Promise<void> {
+    const { queue, udpPort } = this.#settings;
+    await this.#rules?.installDrill({ queue, udpPort, uplink, pairs });
+  }
+
+  /** @throws CommandFailure */
+  async endDrill(): Promise<void> {
+    await this.#rules?.removeDrill();
   }
 
   /** See {@link UlidRoutes.repair}. */

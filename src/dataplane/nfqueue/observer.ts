@@ -16,8 +16,9 @@ import type { PlaneContextTable } from "./context-table.ts";
 import { LINK_ICMP_TYPES } from "./rule-constants.ts";
 import type { TriggerTable } from "./trigger-table.ts";
 
-/** The netfilter hook of packets that leave; every other hook has packets that come in. */
+/** The netfilter hooks of packets that leave; every other hook has packets that come in. */
 export const HOOK_LOCAL_OUT = 3;
+export const HOOK_POST_ROUTING = 4;
 
 /** ICMPv6 types below this are errors (RFC 4443 section 2.1). */
 const FIRST_INFORMATIONAL_TYPE = 128;

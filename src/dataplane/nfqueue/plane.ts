@@ -10,6 +10,7 @@ import {
   type DataPlane,
   DataPlaneError,
   type DataPlaneEvents,
+  type DrilledUplink,
   type TriggerPolicy,
 } from "../dataplane.ts";
 import { overrunCounters } from "../overrun-counters.ts";
@@ -44,6 +45,7 @@ export class NfqueueDataPlane implements DataPlane {
   readonly #counters = new PlaneCounters();
   readonly #trigger: TriggerTable;
   #hooks: Hooks | undefined;
+  #rewriter: Rewriter | undefined;
   #events: DataPlaneEvents | undefined;
 
   constructor(options: NfqueueOptions, system = LINUX) {
@@ -74,6 +76,7 @@ export class NfqueueDataPlane implements DataPlane {
       oversize: this.#createOversize(),
       udpPort: this.#options.udpPort,
     });
+    this.#rewriter = rewriter;
     this.#hooks = await Hooks.open(
       this.#options,
       {
@@ -179,6 +182,21 @@ export class NfqueueDataPlane implements DataPlane {
     return this.#tolerate(() => this.#hooks?.repairRoutes()) ?? 0;
   }
 
+  /** No lease runs out: whoever would have to see to that decides on each packet here. */
+  async drill(uplink: DrilledUplink | undefined): Promise<void> {
+    const [hooks, rewriter] = [this.#hooks, this.#rewriter];
+    if (hooks === undefined || rewriter === undefined) return;
+    if (rewriter.drilledLink === uplink?.link) return;
+    rewriter.drilledLink = uplink?.link;
+    try {
+      await hooks.endDrill();
+      if (uplink !== undefined) await hooks.drill(uplink, this.#contexts.pairs);
+    } catch (error) {
+      rewriter.drilledLink = undefined;
+      throw noDrill(error as Error);
+    }
+  }
+
   #unmap(context: PlaneContext): void {
     if (context.mapping === undefined) return;
     context.mapping = undefined;
@@ -243,4 +261,11 @@ export class NfqueueDataPlane implements DataPlane {
     };
     return new Oversize(sockets, this.#counters, randomBytes(4).readUInt32BE());
   }
+}
+
+function noDrill(cause: Error): DataPlaneError {
+  const remedy = "Look whether nft or ip6tables can queue packets at POSTROUTING here.";
+  return new DataPlaneError(`cannot rehearse an uplink's death: ${cause.message}`, remedy, {
+    cause,
+  });
 }

@@ -28,7 +28,7 @@ import type { Oversize } from "../oversize.ts";
 import { LOCATOR_MARK, udpLength } from "../ulid-routes.ts";
 import type { ActiveMapping, PlaneContext, PlaneContextTable } from "./context-table.ts";
 import type { PlaneCounters } from "./counters.ts";
-import { HOOK_LOCAL_OUT } from "./observer.ts";
+import { HOOK_LOCAL_OUT, HOOK_POST_ROUTING } from "./observer.ts";
 import { Reassembler } from "./reassembly.ts";
 
 const SCRATCH_LENGTH = 65_536 + IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH;
@@ -54,6 +54,8 @@ export class Rewriter {
   readonly #oversize: Oversize;
   readonly #udpPort: number | undefined;
   readonly #reassembler = new Reassembler();
+  /** Interface index of the uplink that is rehearsed as dead. */
+  drilledLink: number | undefined;
   /** Verdicts copy their packet, so that one array serves for all. */
   readonly #scratch = new Uint8Array(SCRATCH_LENGTH);
 
@@ -68,8 +70,16 @@ export class Rewriter {
   handleBatch(now: Instant, packets: readonly QueuedPacket[], verdicts: Verdicts): void {
     for (const packet of packets) {
       if (packet.hook === HOOK_LOCAL_OUT) this.#outbound(now, packet, verdicts);
+      else if (this.#isLost(packet)) verdicts.drop(packet.id);
+      else if (packet.hook === HOOK_POST_ROUTING) verdicts.accept(packet.id);
       else this.#inbound(now, packet, verdicts);
     }
+  }
+
+  /** Only a drill's rules queue packets that leave here, and all that comes in there is the shim's. */
+  #isLost({ hook, inputInterface, outputInterface }: QueuedPacket): boolean {
+    const link = hook === HOOK_POST_ROUTING ? outputInterface : inputInterface;
+    return this.drilledLink === link;
   }
 
   #outbound(now: Instant, queued: QueuedPacket, verdicts: Verdicts): void {

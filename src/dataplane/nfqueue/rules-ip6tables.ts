@@ -2,7 +2,7 @@ import type { AddressPair } from "../../core/output.ts";
 import { LOCATOR_MARK } from "../ulid-routes.ts";
 import type { RunCommand } from "./command.ts";
 import { ICMP_ERROR_TYPES, LINK_ICMP_TYPES, NOT_UNICAST, PATH_ERRORS } from "./rule-constants.ts";
-import type { RewriteSettings, RuleCommand } from "./rules.ts";
+import type { DrillSettings, RewriteSettings, RuleCommand } from "./rules.ts";
 
 const CHAIN_PREFIX = "l3shim-";
 const PAYLOAD = `${CHAIN_PREFIX}payload`;
@@ -11,9 +11,8 @@ const ICMP_ERRORS = `${CHAIN_PREFIX}icmp-errors`;
 const MAPPED = `${CHAIN_PREFIX}mapped`;
 const OBSERVE = `${CHAIN_PREFIX}observe`;
 const REWRITE = `${CHAIN_PREFIX}rewrite`;
+const DRILL = `${CHAIN_PREFIX}drill`;
 const OUTPUT_ENTRY = `OUTPUT -j ${MAPPED}`;
-/** A rule of another's chain that leads to one of ours, as ip6tables-save prints it. */
-const SAVED_ENTRY = new RegExp(`^-A (?!${CHAIN_PREFIX}).* -j ${CHAIN_PREFIX}[a-z-]+$`);
 
 /** Longer packets (octets) are super-packets of offload, or jumbo frames in a data centre. */
 const LONGEST_PACKET = 9216;
@@ -76,8 +75,20 @@ export class Ip6tablesRules implements RuleCommand {
     this.#mappedPairs = after;
   }
 
-  async remove(): Promise<void> {
-    const script = removalScript(await this.#run([`${this.name}-save`], ""));
+  async installDrill(settings: DrillSettings): Promise<void> {
+    await this.#restore(drillScript(settings));
+  }
+
+  removeDrill(): Promise<void> {
+    return this.#remove(DRILL);
+  }
+
+  remove(): Promise<void> {
+    return this.#remove(CHAIN_PREFIX);
+  }
+
+  async #remove(prefix: string): Promise<void> {
+    const script = removalScript(await this.#run([`${this.name}-save`], ""), prefix);
     if (script.length > 0) await this.#restore(script);
   }
 
@@ -200,22 +211,48 @@ function rewriteChain(rewrite: string, udpPort: number | undefined): string[] {
   ];
 }
 
+/** "bypass": without the daemon nothing gets lost any more. */
+function drillScript({ queue, uplink, pairs, udpPort }: DrillSettings): string[] {
+  const lose = `-j NFQUEUE --queue-num ${queue} --queue-bypass`;
+  const linkIcmp = LINK_ICMP_TYPES.map((type) => `-A ${DRILL} ${icmp(type)} -j RETURN`);
+  return [
+    "*raw",
+    `:${DRILL} - [0:0]`,
+    `-A ${DRILL} -p 140 ${LOCAL} ${lose}`,
+    ...(udpPort === undefined ? [] : [`-A ${DRILL} ${shim6InUdp(udpPort)} ${LOCAL} ${lose}`]),
+    ...linkIcmp,
+    ...pairs.map(({ local, peer }) => `-A ${DRILL} -s ${peer} -d ${local} ${lose}`),
+    `-I PREROUTING -i ${uplink.interface} -j ${DRILL}`,
+    "COMMIT",
+    "*mangle",
+    `:${DRILL} - [0:0]`,
+    `-A ${DRILL} -m mark --mark ${LOCATOR_MARK}/${LOCATOR_MARK} ${lose}`,
+    ...linkIcmp,
+    ...pairs.map(({ local, peer }) => `-A ${DRILL} -s ${local} -d ${peer} ${lose}`),
+    `-A POSTROUTING -o ${uplink.interface} -j ${DRILL}`,
+    "COMMIT",
+  ];
+}
+
 /** @param type a type, or type/code */
 function icmp(type: number | string): string {
   return `-p ipv6-icmp -m icmp6 --icmpv6-type ${type}`;
 }
 
 /**
- * What removes all chains of ours, and our rules in the others.
+ * What removes chains of ours, and the rules in others' chains that lead there.
  * @param saved what ip6tables-save printed
+ * @param prefix of the chains' names; all of ours unless it is given
  * @returns lines for ip6tables-restore; none when there is nothing of ours
  */
-export function removalScript(saved: string): string[] {
+export function removalScript(saved: string, prefix = CHAIN_PREFIX): string[] {
+  const chain = new RegExp(`^:(${prefix}\\S*) `);
+  const entry = new RegExp(`^-A (?!${CHAIN_PREFIX}).* -j ${prefix}[a-z-]*$`);
   const script: string[] = [];
   for (const table of saved.split(/^(?=\*)/m)) {
     const lines = table.split("\n");
-    const chains = lines.flatMap((line) => /^:(l3shim-\S+) /.exec(line)?.[1] ?? []);
-    const entries = lines.filter((line) => SAVED_ENTRY.test(line));
+    const chains = lines.flatMap((line) => chain.exec(line)?.[1] ?? []);
+    const entries = lines.filter((line) => entry.test(line));
     if (chains.length + entries.length === 0) continue;
     script.push(
       lines[0] ?? "",

@@ -3,10 +3,11 @@ import { PROTOCOL_ICMPV6 } from "../../wire/ipv6.ts";
 import { LOCATOR_MARK } from "../ulid-routes.ts";
 import type { RunCommand } from "./command.ts";
 import { ICMP_ERROR_TYPES, LINK_ICMP_TYPES, NOT_UNICAST, PATH_ERRORS } from "./rule-constants.ts";
-import type { RewriteSettings, RuleCommand } from "./rules.ts";
+import type { DrillSettings, RewriteSettings, RuleCommand } from "./rules.ts";
 
 const OBSERVE_TABLE = "ip6 l3shim-observe";
 const REWRITE_TABLE = "ip6 l3shim-rewrite";
+const DRILL_TABLE = "ip6 l3shim-drill";
 
 /**
  * Packets a second of one pair in one direction that the plane is told of, and how many at once
@@ -44,9 +45,20 @@ export class NftRules implements RuleCommand {
     await this.#apply(`${lines.join("\n")}\n`);
   }
 
-  /** Adding comes first, because deleting what is not there is an error. */
+  async installDrill(settings: DrillSettings): Promise<void> {
+    await this.#apply(drillScript(settings));
+  }
+
+  async removeDrill(): Promise<void> {
+    await this.#removeTables([DRILL_TABLE]);
+  }
+
   async remove(): Promise<void> {
-    const tables = [OBSERVE_TABLE, REWRITE_TABLE];
+    await this.#removeTables([OBSERVE_TABLE, REWRITE_TABLE, DRILL_TABLE]);
+  }
+
+  /** Adding comes first, because deleting what is not there is an error. */
+  async #removeTables(tables: readonly string[]): Promise<void> {
     await this.#apply(
       tables.map((table) => `add table ${table}\ndelete table ${table}\n`).join(""),
     );
@@ -143,6 +155,33 @@ table ${REWRITE_TABLE} {
   chain output {
     type filter hook output priority mangle; policy accept;
     ip6 saddr . ip6 daddr @mapped jump rewrite
+  }
+}
+`;
+}
+
+/** "bypass": without the daemon nothing gets lost any more. */
+function drillScript({ queue, uplink, pairs, udpPort }: DrillSettings): string {
+  const lose = `queue num ${queue} bypass`;
+  const linkIcmp = `icmpv6 type { ${LINK_ICMP_TYPES.join(", ")} } accept`;
+  const elements = pairs.length === 0 ? "" : `elements = { ${pairs.map(element).join(", ")} }`;
+  return `
+table ${DRILL_TABLE} {
+  set pairs { type ipv6_addr . ipv6_addr; ${elements} }
+  chain prerouting {
+    type filter hook prerouting priority raw - 5; policy accept;
+    iif != ${uplink.link} accept
+    meta l4proto 140 fib daddr type local ${lose}
+    ${udpPort === undefined ? "" : `${shim6InUdp(udpPort)} fib daddr type local ${lose}`}
+    ${linkIcmp}
+    ip6 daddr . ip6 saddr @pairs ${lose}
+  }
+  chain postrouting {
+    type filter hook postrouting priority srcnat + 5; policy accept;
+    oif != ${uplink.link} accept
+    meta mark & ${LOCATOR_MARK} != 0 ${lose}
+    ${linkIcmp}
+    ip6 saddr . ip6 daddr @pairs ${lose}
   }
 }
 `;

@@ -1,5 +1,5 @@
 import type { AddressPair } from "../../core/output.ts";
-import { DataPlaneError } from "../dataplane.ts";
+import { DataPlaneError, type DrilledUplink } from "../dataplane.ts";
 import { CommandFailure, type RunCommand } from "./command.ts";
 import { Ip6tablesRules } from "./rules-ip6tables.ts";
 import { NftRules } from "./rules-nft.ts";
@@ -21,6 +21,14 @@ export interface RewriteSettings {
   readonly udpPort?: number | undefined;
 }
 
+export interface DrillSettings {
+  readonly queue: number;
+  readonly uplink: DrilledUplink;
+  /** The ULID pairs of contexts. */
+  readonly pairs: readonly AddressPair[];
+  readonly udpPort?: number | undefined;
+}
+
 /**
  * A command that sets netfilter rules. All of ours are so by name, so that they can be told
  * from others' and removed after a crash. Every method rejects with CommandFailure.
@@ -33,6 +41,12 @@ export interface RuleCommand {
   installRewriting(settings: RewriteSettings): Promise<void>;
   /** Outbound packets of these ULID pairs go to the queue, of those no more. */
   changeMapped(added: readonly AddressPair[], removed: readonly AddressPair[]): Promise<void>;
+  /**
+   * What is to get lost on the uplink goes to the queue: inbound ahead of all other rules, outbound
+   * behind them.
+   */
+  installDrill(settings: DrillSettings): Promise<void>;
+  removeDrill(): Promise<void>;
   /** Removes every rule of ours, from whatever run. Without any there is nothing to do. */
   remove(): Promise<void>;
 }
@@ -55,6 +69,15 @@ export class InstalledRules {
   /** See {@link RuleCommand.changeMapped}. */
   changeMapped(added: readonly AddressPair[], removed: readonly AddressPair[]): Promise<void> {
     return this.#rewriting.changeMapped(added, removed);
+  }
+
+  /** See {@link RuleCommand.installDrill}. */
+  installDrill(settings: DrillSettings): Promise<void> {
+    return this.#rewriting.installDrill(settings);
+  }
+
+  removeDrill(): Promise<void> {
+    return this.#rewriting.removeDrill();
   }
 
   async remove(): Promise<void> {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { instant } from "../../../src/core/time.ts";
 import {
   COUNTERS,
   decodeEvent,
@@ -82,11 +83,14 @@ describe("what is written is read back", () => {
 
   test("settings", () => {
     const trigger = { triggerPackets: 50, acquaintedPackets: 8, udpPort: 61_140 };
-    const settings = encodeSettings({ ulidDevice: 9, ...trigger, triggerAge: undefined });
+    const values = { ulidDevice: 9, ...trigger, triggerAge: undefined };
+    const settings = encodeSettings(values, { link: 3, until: instant(1.5) });
     expect(layoutVersionOf(settings)).toBe(LAYOUT_VERSION);
     const view = viewOf(settings);
-    expect([4, 16, 20, 24].map((at) => view.getUint32(at, true))).toEqual([9, 50, 8, 61_140]);
-    expect(view.getBigUint64(8, true)).toBe(0n);
+    const words = [4, 16, 20, 24, 28].map((at) => view.getUint32(at, true));
+    expect(words).toEqual([9, 50, 8, 61_140, 3]);
+    expect([8, 32].map((at) => view.getBigUint64(at, true))).toEqual([0n, 1_500_000n]);
+    expect(viewOf(encodeSettings(values)).getUint32(28, true)).toBe(0);
   });
 });
 

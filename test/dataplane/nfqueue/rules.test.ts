@@ -150,8 +150,35 @@ describe("the rules of ip6tables", () => {
     expect(tableOf(paper.changes[0]?.input ?? "")).toBe("*mangle");
   });
 
+  test("those of a drill go with it, and no others", async () => {
+    const { commands, installed } = await inputs();
+    const uplink = { interface: "isp1", link: 2 };
+    await installed.installDrill({ queue: 14_000, uplink, pairs: [ULIDS] });
+    const set = commands.changes.at(-1)?.input;
+    expect(set).toContain(`-A l3shim-drill -s ${ULIDS.local} -d ${ULIDS.peer} -j NFQUEUE`);
+    expect(set).toContain(`-A l3shim-drill -s ${ULIDS.peer} -d ${ULIDS.local} -j NFQUEUE`);
+    commands.saved = [
+      "*mangle",
+      ":l3shim-rewrite - [0:0]",
+      ":l3shim-drill - [0:0]",
+      "-A OUTPUT -j l3shim-mapped",
+      "-A POSTROUTING -o isp1 -j l3shim-drill",
+      "COMMIT",
+    ].join("\n");
+    await installed.removeDrill();
+    expect(commands.changes.at(-1)?.input.split("\n").slice(0, -1)).toEqual([
+      "*mangle",
+      "-D POSTROUTING -o isp1 -j l3shim-drill",
+      "-F l3shim-drill",
+      "-X l3shim-drill",
+      "COMMIT",
+    ]);
+  });
+
   test("every queue rule lets packets pass when nobody listens", async () => {
-    const { commands } = await inputs();
+    const { commands, installed } = await inputs();
+    const uplink = { interface: "isp1", link: 2 };
+    await installed.installDrill({ queue: 14_000, uplink, pairs: [ULIDS] });
     const rules = commands.changes.flatMap(({ input }) => input.split("\n"));
     const queueing = rules.filter((rule) => rule.includes("NFQUEUE"));
     expect(queueing.length).toBeGreaterThan(0);

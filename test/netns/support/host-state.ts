@@ -46,8 +46,10 @@ function rulesOf(ruleset: readonly string[]): string[] {
   let chain = "";
   const rules: string[] = [];
   for (const line of ruleset) {
-    if (line.startsWith("table ")) table = line;
-    else if (line.startsWith("chain ")) chain = line;
+    if (line.startsWith("table ")) {
+      table = line;
+      chain = "";
+    } else if (line.startsWith("chain ")) chain = line;
     else if (line !== "" && line !== "}" && !line.startsWith("type ")) {
       rules.push(`${table} ${chain} ${line}`);
     }

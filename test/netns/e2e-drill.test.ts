@@ -1,0 +1,132 @@
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DrillReport, StatusReply, SurveyReply } from "../../src/daemon/api.ts";
+import type { Flow } from "../../src/lab/flow.ts";
+import { startTcp, startUdp } from "../../src/lab/flows.ts";
+import { LabProcess } from "../../src/lab/lab-process.ts";
+import { poll, waitFor } from "../../src/lab/shell.ts";
+import { hostState } from "./support/host-state.ts";
+import { PATIENCE, untilMoves } from "./support/progress.ts";
+import { A_TO_B, A1, A2, B1, SEND_TIMEOUT, ShimLab } from "./support/shim-lab.ts";
+
+const L3SHIM = fileURLToPath(new URL("../../bin/l3shim", import.meta.url));
+
+describe("a drill", () => {
+  let lab: ShimLab;
+  let flows: Flow[];
+
+  beforeAll(async () => {
+    const extraConfig = "fail-back.hold = 1\nfail-back.max-hold = 1";
+    lab = await ShimLab.open({ shims: ["a", "b"], extraConfig });
+    flows = [
+      await startTcp(lab.network, { ...A_TO_B, port: 5001, rate: 500_000 }),
+      await startUdp(lab.network, { ...A_TO_B, port: 5002 }),
+    ];
+    await lab.untilAgreed();
+  });
+
+  afterAll(async () => {
+    await lab.close();
+  });
+
+  test("reports the interruption of each session, and leaves no trace", async () => {
+    const before = await hostState(lab.network, "a");
+    const report = await drill("6s").ended();
+    const [flow, ...others] = report.flows;
+    expect(others).toEqual([]);
+    expect(flow).toMatchObject({
+      outcome: "moved",
+      from: { localLocator: A1, peerLocator: B1 },
+      to: { localLocator: A2 },
+    });
+    expect(flow?.interruption).toBeGreaterThan(SEND_TIMEOUT / 2);
+    expect(flow?.interruption).toBeLessThan(6);
+    expect(flow?.detection).not.toBeNull();
+    expect(flow?.exploration).not.toBeNull();
+    await untilBack();
+    expect(await hostState(lab.network, "a")).toEqual(before);
+  });
+
+  test("ends with Ctrl-C, and reports", async () => {
+    const { process, ended } = await started(drill("120s"));
+    process.signal("SIGINT");
+    expect(await ended()).toMatchObject({ uplink: "isp1", endedBy: "command" });
+    expect(await isOverSoon()).toBe(true);
+  });
+
+  test("ends with its command, killed", async () => {
+    const { process } = await started(drill("120s"));
+    process.signal("SIGKILL");
+    await process.ended;
+    expect(await isOverSoon()).toBe(true);
+  });
+
+  test("ends with a daemon that is killed, and does not go on with the next one", async () => {
+    const { process } = await started(drill("120s"));
+    await lab.daemon("a").kill();
+    await process.ended;
+    for (const flow of flows) await untilMoves(flow, 50_000);
+    await lab.daemon("a").restart();
+    expect(await isOverSoon()).toBe(true);
+  });
+
+  test("ends with a daemon that stops", async () => {
+    const { process } = await started(drill("120s"));
+    await lab.daemon("a").stop();
+    await process.ended;
+    for (const flow of flows) expect((await flow.stop()).damage).toEqual([]);
+  });
+
+  function drill(span: string) {
+    const lines: string[] = [];
+    const argv = [L3SHIM, "drill", "isp1", "--for", span, "--json"];
+    const process = new LabProcess({
+      namespace: lab.network.namespace("a"),
+      argv: [...argv, "--socket", lab.daemon("a").socket],
+      onLine: (line) => lines.push(line),
+    });
+    const ended = async () => {
+      await process.ended;
+      const [line] = lines;
+      if (line === undefined) throw process.failure("there is no report");
+      return JSON.parse(line) as DrillReport;
+    };
+    return { process, ended };
+  }
+
+  async function started<Value>(value: Value): Promise<Value> {
+    await waitFor(async () => (await isDrilling()) || undefined, {
+      timeout: PATIENCE,
+      timeoutError: () => new Error("the drill did not start"),
+    });
+    return value;
+  }
+
+  async function isDrilling(): Promise<boolean> {
+    const { warnings } = (await lab.daemon("a").get("/v1/status")) as StatusReply;
+    return warnings.some(({ code }) => code === "drill");
+  }
+
+  /** No warning of it, and control messages pass on all pairs, both ways. */
+  async function isOverSoon(): Promise<boolean> {
+    const isOver = async () => !(await isDrilling()) && (await allPass());
+    return (await poll(async () => (await isOver()) || undefined, { timeout: PATIENCE })) ?? false;
+  }
+
+  async function allPass(): Promise<boolean> {
+    const wish = { peer: B1, rounds: 1, echoes: false };
+    const { survey } = (await lab.daemon("a").post("/v1/survey", wish)) as SurveyReply;
+    return survey.pairs.every(({ there, back }) => there === true && back === true);
+  }
+
+  async function untilBack(): Promise<void> {
+    await waitFor(
+      async () => {
+        const hosts = [await lab.context("a"), await lab.context("b")];
+        const isBack = hosts.every(({ localLocator }) => [A1, B1].includes(localLocator as never));
+        return isBack || undefined;
+      },
+      { timeout: PATIENCE, timeoutError: () => new Error("the session did not come back") },
+    );
+  }
+});
