@@ -48,6 +48,7 @@ async function registerClients(program: Command): Promise<void> {
   (await import("./ping.ts")).registerPing(program);
   (await import("./drill.ts")).registerDrill(program);
   (await import("./monitor.ts")).registerMonitor(program);
+  (await import("./report/command.ts")).registerReport(program);
 }
 
 /** Commands that ask no daemon. Loading them takes several times as long as the rest. */

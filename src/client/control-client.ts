@@ -85,6 +85,15 @@ export class ControlClient {
     return this.#get(`/v1/history?${parameters.toString()}`);
   }
 
+  /** All metrics, in the text of Prometheus. */
+  async metrics(): Promise<string> {
+    const lines: string[] = [];
+    for await (const line of this.#connection.lines({ method: "GET", path: "/metrics" })) {
+      lines.push(`${line}\n`);
+    }
+    return lines.join("");
+  }
+
   /** Looks for what keeps sessions from being protected. */
   check(): Promise<CheckReply> {
     return this.#post("/v1/check");
