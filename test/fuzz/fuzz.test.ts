@@ -30,7 +30,7 @@ describe(`${INPUTS} inputs of every kind from seed ${SEED}`, () => {
     const before = heapInUse();
     fuzzer.run((INPUTS * 3) / 4);
     const grown = heapInUse() - before;
-    const { mostContexts, mostOutputs, counters } = fuzzer.report;
+    const { mostContexts, mostOutputs, mappingsInUdp, counters } = fuzzer.report;
     expect(grown).toBeLessThan(4 * MEGABYTE);
     expect(mostContexts).toBe(MAX_CONTEXTS);
     // A change of the host's locators concerns every context: a few outputs for each.
@@ -38,6 +38,7 @@ describe(`${INPUTS} inputs of every kind from seed ${SEED}`, () => {
     // Inputs reach past the codec and into every part: else they would prove nothing.
     expect([...establishment].sort()).toEqual(ESTABLISHMENT_CELLS.toSorted());
     expect([...reap].sort()).toEqual(REAP_CELLS.toSorted());
+    expect(mappingsInUdp).toBeGreaterThan(500);
     const silent = Object.keys(counters).filter((name) => counters[name] === 0);
     expect(silent.filter((name) => !UNREACHED.has(name))).toEqual([]);
   });

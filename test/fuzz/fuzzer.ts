@@ -8,7 +8,7 @@ import type { ControlMessage, ErrorMessage } from "../../src/wire/message.ts";
 import { PAYLOAD_HEADER_LENGTH, writePayloadHeader } from "../../src/wire/payload-header.ts";
 import { address } from "../core/support/world.ts";
 import { type Dice, dice, mutate, noise } from "./dice.ts";
-import { quote, Vocabulary } from "./grammar.ts";
+import { type Flight, quote, Vocabulary } from "./grammar.ts";
 import { dearest, type MessageCost, NO_COST } from "./message-costs.ts";
 import { MAX_CONTEXTS, Target } from "./target.ts";
 
@@ -32,10 +32,7 @@ const SITES = {
 };
 const STRANGERS = ["2001:db8:c1::1", "fe80::1", "::1", "ff02::1", "::"].map(address);
 
-interface Flight {
-  readonly source: Address;
-  readonly destination: Address;
-  readonly bytes: Uint8Array;
+interface KnownFlight extends Flight {
   readonly message?: ControlMessage;
 }
 
@@ -45,6 +42,8 @@ export interface FuzzReport {
   readonly mostOutputs: number;
   readonly mostCost: MessageCost;
   readonly mostContexts: number;
+  /** How often payload was to go in UDP from then on. */
+  readonly mappingsInUdp: number;
   /** How often each event came; without "established" the fuzz would prove little. */
   readonly events: Readonly<Record<string, number>>;
   readonly counters: Readonly<Record<string, number>>;
@@ -60,8 +59,8 @@ export class Fuzzer {
   readonly #roll: Dice;
   readonly #words: Vocabulary;
   readonly #targets: readonly [Target, Target];
-  readonly #flights: Flight[] = [];
-  readonly #kept: Flight[] = [];
+  readonly #flights: KnownFlight[] = [];
+  readonly #kept: KnownFlight[] = [];
   readonly #proven: Flight[] = [];
   readonly #inputs: readonly ((target: Target) => void)[];
   #now = instant(1_000_000);
@@ -111,6 +110,7 @@ export class Fuzzer {
       inputs: this.#given,
       mostOutputs: Math.max(...this.#targets.map(({ mostOutputs }) => mostOutputs)),
       mostContexts: this.#mostContexts,
+      mappingsInUdp: this.#targets.reduce((sum, target) => sum + target.mappingsInUdp, 0),
       mostCost: this.#targets.map(({ mostCost }) => mostCost).reduce(dearest, NO_COST),
       events: sum(this.#targets.map(({ events }) => [...events])),
       counters: sum(this.#targets.map(({ endpoint }) => Object.entries(endpoint.counters))),
@@ -145,12 +145,14 @@ export class Fuzzer {
     if (flight === undefined || this.#roll(16) === 0) return;
     if (this.#roll(16) === 0) this.#flights.push(flight);
     const bytes = this.#roll(12) === 0 ? mutate(flight.bytes, this.#roll) : flight.bytes;
-    this.#arrive({ ...flight, bytes });
+    // Somebody on the path may take a message out of UDP, or put it in.
+    const encapsulated = flight.encapsulated !== (this.#roll(64) === 0);
+    this.#arrive({ ...flight, bytes, encapsulated });
   }
 
-  #arrive({ source, destination, bytes, message }: Flight): void {
-    if (message !== undefined && message.type === this.#lostType) return;
-    this.#at(destination)?.giveControl(this.#now, source, destination, bytes);
+  #arrive(flight: KnownFlight): void {
+    if (flight.message !== undefined && flight.message.type === this.#lostType) return;
+    this.#at(flight.destination)?.giveControl(this.#now, flight);
   }
 
   #at(address: Address): Target | undefined {
@@ -176,12 +178,13 @@ export class Fuzzer {
     const { local, peer } = this.#ulids(target);
     const said = { initiatorContextTag: this.#words.tag(), initiatorNonce: this.#words.nonce() };
     const i1 = encodeControl({ type: "I1", ...said, options: [] });
-    target.giveControl(this.#now, peer, local, i1);
+    const way = { source: peer, destination: local, encapsulated: this.#roll(4) === 0 };
+    target.giveControl(this.#now, { ...way, bytes: i1 });
     const answer = target.sent.at(-1)?.message;
     if (answer?.type !== "R1") return;
     const { responderNonce, options } = answer;
     const bytes = encodeControl({ type: "I2", ...said, responderNonce, options });
-    this.#proven.push({ source: peer, destination: local, bytes });
+    this.#proven.push({ ...way, bytes });
     this.#proven.splice(0, this.#proven.length - PROVEN_MAX);
   }
 
@@ -190,9 +193,10 @@ export class Fuzzer {
     if (this.#roll(LATE_ANSWER_ODDS) !== 0) return;
     const { local, peer } = this.#ulids(target);
     target.give(this.#now, (endpoint) => endpoint.handleTrigger(this.#now, { local, peer }));
-    const i1 = target.sent.at(-1)?.message;
-    if (i1?.type !== "I1") return;
-    const { initiatorNonce } = i1;
+    const i1 = target.sent.at(-1);
+    if (i1?.message.type !== "I1") return;
+    const { encapsulated, message } = i1;
+    const { initiatorNonce } = message;
     const sent = () =>
       target.sent.filter(
         ({ message }) => message.type === "I1" && message.initiatorNonce === initiatorNonce,
@@ -205,7 +209,8 @@ export class Fuzzer {
       responderNonce: this.#words.nonce(),
       options: [{ name: "ResponderValidator", critical: false, validator }],
     });
-    target.giveControl(this.#now, peer, local, r1);
+    const way = { source: peer, destination: local, encapsulated };
+    target.giveControl(this.#now, { ...way, bytes: r1 });
     const end = after(this.#now, minutes(1));
     while (this.#now < end) this.#expire(target);
   }
@@ -221,12 +226,12 @@ export class Fuzzer {
   #control(target: Target, bytes: Uint8Array): void {
     const sent = this.#kept.filter(({ source }) => target.home.includes(source));
     if (sent.length > 0 && this.#roll(2) === 0) {
-      const { source, destination } = this.#words.pick(sent);
-      return this.#arrive({ source: destination, destination: source, bytes });
+      return this.#arrive({ ...reversed(this.#words.pick(sent)), bytes });
     }
     const source = this.#words.address();
     const destination = this.#words.pick(target.home);
-    target.giveControl(this.#now, source, destination, bytes);
+    const encapsulated = this.#roll(4) === 0;
+    target.giveControl(this.#now, { source, destination, bytes, encapsulated });
   }
 
   /** Sometimes just a while passes, sometimes a timer is due, sometimes long ago. */
@@ -250,19 +255,20 @@ export class Fuzzer {
     const source = this.#words.address();
     const destination = this.#words.pick(target.home);
     const tag = this.#words.tag();
+    const encapsulated = this.#roll(4) === 0;
     target.give(this.#now, (endpoint) =>
-      endpoint.handleUnknownTag(this.#now, source, destination, tag),
+      endpoint.handleUnknownTag(this.#now, source, destination, tag, encapsulated),
     );
   }
 
   /** An ICMPv6 error that quotes a message under way, payload or noise. */
   #icmp(target: Target): void {
-    const { source, destination, bytes } =
+    const flight =
       this.#roll(2) === 0
         ? this.#words.pick([...this.#flights, this.#payloadFlight(target)])
         : this.#payloadFlight(target);
     const header = Uint8Array.of(this.#roll(5), this.#roll(6), 0, 0, 0, 0, 0, this.#roll(100));
-    const quoted = quote(source, destination, bytes);
+    const quoted = quote(flight);
     const whole = Uint8Array.of(...header, ...quoted);
     const error = this.#roll(4) === 0 ? mutate(whole, this.#roll) : whole;
     const from = this.#words.address();
@@ -272,35 +278,32 @@ export class Fuzzer {
   /** A peer's kernel that doesn't know protocol 140, or somebody who says so late. */
   #noSupport(): void {
     if (this.#kept.length === 0) return;
-    const { source, destination, bytes } = this.#words.pick(this.#kept);
+    const flight = this.#words.pick(this.#kept);
     const header = Uint8Array.of(4, 1, 0, 0, 0, 0, 0, 6);
-    const error = Uint8Array.of(...header, ...quote(source, destination, bytes));
-    this.#at(source)?.give(this.#now, (endpoint) =>
-      endpoint.handleIcmpError(this.#now, destination, error),
+    const error = Uint8Array.of(...header, ...quote(flight));
+    this.#at(flight.source)?.give(this.#now, (endpoint) =>
+      endpoint.handleIcmpError(this.#now, flight.destination, error),
     );
   }
 
   /** A Shim6 Error about a message under way, as its receiver or a stranger would send it. */
   #refuse(target: Target): void {
     const flight = this.#words.pick([...this.#flights, this.#payloadFlight(target)]);
-    const packet = quote(flight.source, flight.destination, flight.bytes);
+    const packet = quote(flight);
     const message: ErrorMessage = {
       type: "Error",
       errorCode: this.#roll(8),
       pointer: this.#roll(packet.length),
       packetInError: this.#roll(4) === 0 ? mutate(packet, this.#roll) : packet,
     };
-    this.#arrive({
-      source: flight.destination,
-      destination: flight.source,
-      bytes: encodeControl(message),
-    });
+    this.#arrive({ ...reversed(flight), bytes: encodeControl(message) });
   }
 
   #payloadFlight(target: Target): Flight {
     const bytes = new Uint8Array(PAYLOAD_HEADER_LENGTH + 16);
     writePayloadHeader(bytes, 0, 17, this.#words.tag());
-    return { source: this.#words.pick(target.home), destination: this.#words.address(), bytes };
+    const way = { source: this.#words.pick(target.home), destination: this.#words.address() };
+    return { ...way, bytes, encapsulated: this.#roll(4) === 0 };
   }
 
   /** What the host itself asks for, or what happens to its links. */
@@ -348,6 +351,11 @@ export class Fuzzer {
       if (records.size > contexts) throw new Error("the data plane keeps contexts that are gone");
     }
   }
+}
+
+/** The way that an answer to it takes. */
+function reversed({ source, destination, encapsulated }: Flight): Omit<Flight, "bytes"> {
+  return { source: destination, destination: source, encapsulated };
 }
 
 function sum(lists: readonly (readonly (readonly [string, number])[])[]): Record<string, number> {

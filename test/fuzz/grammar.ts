@@ -1,7 +1,11 @@
 import { type Address, addressToBytes } from "../../src/wire/address.ts";
+import { PROTOCOL_SHIM6, PROTOCOL_UDP, UDP_HEADER_LENGTH } from "../../src/wire/ipv6.ts";
 import type { ControlMessage, Option, ProbeReport } from "../../src/wire/message.ts";
 import { type ContextTag, contextTag } from "../../src/wire/tag.ts";
 import type { Dice } from "./dice.ts";
+
+/** Where both ends take Shim6 in UDP. */
+export const UDP_PORT = 61_140;
 
 /** Values of each kind that the grammar draws from, newest last. */
 const KEPT = 24;
@@ -181,6 +185,11 @@ const OPTIONS: readonly Build<Option>[] = [
     timeout: roll(3) === 0 ? roll(65_536) : roll(20),
   }),
   (_words, roll) => ({
+    name: "UdpEncapsulation",
+    critical: roll(8) === 0,
+    port: roll(4) === 0 ? roll(65_536) : UDP_PORT,
+  }),
+  (_words, roll) => ({
     name: "CgaParameterDataStructure",
     critical: roll(4) === 0,
     parameters: new Uint8Array(roll(60)),
@@ -193,12 +202,32 @@ const OPTIONS: readonly Build<Option>[] = [
   }),
 ];
 
-/** An IPv6 packet of protocol 140 as an ICMPv6 error or a Shim6 Error quotes it. */
-export function quote(source: Address, destination: Address, bytes: Uint8Array): Uint8Array {
+/** What goes, or would go, over the wire. */
+export interface Flight {
+  readonly source: Address;
+  readonly destination: Address;
+  readonly bytes: Uint8Array;
+  readonly encapsulated: boolean;
+}
+
+/** Its IPv6 packet as an ICMPv6 error or a Shim6 Error quotes it. */
+export function quote({ source, destination, bytes: shim6, encapsulated }: Flight): Uint8Array {
+  const bytes = encapsulated ? inUdp(shim6) : shim6;
   const packet = new Uint8Array(40 + bytes.length);
-  packet.set([0x60, 0, 0, 0, bytes.length >> 8, bytes.length & 0xff, 140, 64]);
+  const protocol = encapsulated ? PROTOCOL_UDP : PROTOCOL_SHIM6;
+  packet.set([0x60, 0, 0, 0, bytes.length >> 8, bytes.length & 0xff, protocol, 64]);
   packet.set(addressToBytes(source), 8);
   packet.set(addressToBytes(destination), 24);
   packet.set(bytes, 40);
   return packet;
+}
+
+/** Without a checksum, which nobody verifies in a quotation. */
+function inUdp(bytes: Uint8Array): Uint8Array {
+  const datagram = new Uint8Array(UDP_HEADER_LENGTH + bytes.length);
+  const header = new DataView(datagram.buffer);
+  for (const at of [0, 2]) header.setUint16(at, UDP_PORT);
+  header.setUint16(4, datagram.length);
+  datagram.set(bytes, UDP_HEADER_LENGTH);
+  return datagram;
 }

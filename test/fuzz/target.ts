@@ -1,12 +1,12 @@
 import { FAIL_BACK } from "../../src/core/defaults.ts";
 import { Endpoint } from "../../src/core/endpoint.ts";
-import type { ContextEvent, Output } from "../../src/core/output.ts";
+import { type ContextEvent, isEncapsulated, type Output } from "../../src/core/output.ts";
 import { type Instant, minutes, seconds } from "../../src/core/time.ts";
 import { TrafficRecord } from "../../src/core/traffic.ts";
 import type { Address } from "../../src/wire/address.ts";
 import type { ContextTag } from "../../src/wire/tag.ts";
 import { hmac, seededRandom } from "../core/support/random.ts";
-import type { Vocabulary } from "./grammar.ts";
+import { type Flight, UDP_PORT, type Vocabulary } from "./grammar.ts";
 import { costOf, dearest, NO_COST } from "./message-costs.ts";
 
 export const MAX_CONTEXTS = 12;
@@ -30,6 +30,8 @@ export class Target {
   readonly sent: Sent[] = [];
   readonly events = new Map<ContextEvent["event"], number>();
   mostOutputs = 0;
+  /** Orders to send payload in UDP. */
+  mappingsInUdp = 0;
   mostCost = NO_COST;
   readonly #words: Vocabulary;
 
@@ -42,15 +44,18 @@ export class Target {
       contextIdleTimeout: minutes(10),
       maxContexts: MAX_CONTEXTS,
       failBack: FAIL_BACK,
+      encapsulation: { port: UDP_PORT },
       random: seededRandom(seed),
       keyedHash: hmac,
     });
   }
 
   /** Gives a control message. @throws Error when it causes more to be sent than it may */
-  giveControl(now: Instant, source: Address, destination: Address, bytes: Uint8Array): void {
+  giveControl(now: Instant, { source, destination, bytes, encapsulated }: Flight): void {
     const before = this.sent.length;
-    this.give(now, (endpoint) => endpoint.handleControl(now, source, destination, bytes));
+    this.give(now, (endpoint) =>
+      endpoint.handleControl(now, source, destination, bytes, encapsulated),
+    );
     const cost = costOf(bytes.length, this.sent.slice(before));
     this.mostCost = dearest(this.mostCost, cost);
     const { packets, answers, amplification } = cost;
@@ -89,6 +94,9 @@ export class Target {
           ?.await((at) =>
             this.give(at, (endpoint) => endpoint.handleTrafficResumed(at, output.tag)),
           );
+      case "set-mapping":
+        if (isEncapsulated(output.mapping.locators)) this.mappingsInUdp += 1;
+        return;
       case "mark-traffic":
         return this.records.get(output.tag)?.mark(output.direction);
       case "read-traffic": {
