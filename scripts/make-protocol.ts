@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { EXTENSIONS } from "../test/protocol/extensions.ts";
 import { SECTIONS } from "../test/protocol/requirements.ts";
 import { type KeywordCount, protocolPage } from "./protocol-page.ts";
 import { isInSource, namedTests, outcome, type TestReport, testFile } from "./protocol-tests.ts";
@@ -12,11 +13,13 @@ import { isInSource, namedTests, outcome, type TestReport, testFile } from "./pr
  * the namespace tests those are checked too.
  */
 
+const ROWS = [...SECTIONS, ...EXTENSIONS];
+
 function runUnitTests(): TestReport {
   const directory = mkdtempSync(join(tmpdir(), "l3shim-protocol-"));
   try {
     const file = join(directory, "report.json");
-    const files = new Set(namedTests(SECTIONS).map(testFile));
+    const files = new Set(namedTests(ROWS).map(testFile));
     const unit = [...files].filter((name) => !isNamespaceTest(name));
     const flags = ["--project", "unit", "--reporter=json", `--outputFile=${file}`];
     spawnSync("npx", ["vitest", "run", ...flags, ...unit], { stdio: "inherit" });
@@ -37,7 +40,7 @@ function isNamespaceTest(file: string): boolean {
 /** What keeps a row from being done. */
 function problems(report: TestReport): string[] {
   const withNamespaces = report.testResults.some(({ name }) => isNamespaceTest(name));
-  return namedTests(SECTIONS).flatMap((test) => {
+  return namedTests(ROWS).flatMap((test) => {
     if (!isInSource(test)) return [`there is no test "${test}"`];
     if (isNamespaceTest(test) && !withNamespaces) return [];
     const result = outcome(test, report);
@@ -53,7 +56,8 @@ if (found.length > 0) {
   for (const problem of found) console.error(`  ${problem}`);
   process.exitCode = 1;
 } else {
-  const counts = readFileSync("test/protocol/keyword-counts.json", "utf8");
-  writeFileSync("docs/protocol.md", protocolPage(SECTIONS, JSON.parse(counts) as KeywordCount[]));
+  const text = readFileSync("test/protocol/keyword-counts.json", "utf8");
+  const counts = JSON.parse(text) as KeywordCount[];
+  writeFileSync("docs/protocol.md", protocolPage(SECTIONS, EXTENSIONS, counts));
   console.log("docs/protocol.md: every row that says done has a test that passes.");
 }

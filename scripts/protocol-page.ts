@@ -1,4 +1,4 @@
-import type { Requirement, Section, Status } from "../test/protocol/row.ts";
+import type { Extension, Requirement, Section, Status } from "../test/protocol/row.ts";
 
 /** How often a section of an RFC has each word; "must" is the small one. */
 export interface KeywordCount {
@@ -32,6 +32,7 @@ const SEARCH_LINES: readonly string[] = [
 /** The whole of docs/protocol.md. */
 export function protocolPage(
   sections: readonly Section[],
+  extensions: readonly Extension[],
   counts: readonly KeywordCount[],
 ): string {
   const rows = sections.flatMap(({ requirements }) => requirements);
@@ -43,6 +44,7 @@ export function protocolPage(
     "the rows in `test/protocol/` after it has run the tests that they name; it fails when a row",
     "that says done has no passing test. Tests of `netns` need root: `npm run test:netns` runs",
     'them. "must" in small letters is where the text requires something without a capital word.',
+    "What goes beyond the RFCs follows them, and is not in the count.",
     "",
     "| | rows |",
     "|---|---|",
@@ -51,6 +53,7 @@ export function protocolPage(
     "",
     ...SEARCH_LINES,
     ...sections.flatMap(sectionLines),
+    ...extensions.flatMap(extensionLines),
     ...countLines(sections, counts),
   ];
   return `${lines.join("\n")}\n`;
@@ -65,9 +68,25 @@ function sectionLines(section: Section): string[] {
   return [
     `## RFC ${rfc} section ${number}: ${title}`,
     "",
+    ...tableLines(`${rfc}-${number}`, requirements),
+  ];
+}
+
+function extensionLines({ id, title, page, requirements }: Extension): string[] {
+  return [
+    `## Beyond the RFCs: ${title}`,
+    "",
+    `Our own ([${page}](${page})).`,
+    "",
+    ...tableLines(id, requirements),
+  ];
+}
+
+function tableLines(id: string, requirements: readonly Requirement[]): string[] {
+  return [
     "| | Level | What | Status | Shown by |",
     "|---|---|---|---|---|",
-    ...requirements.map((row, i) => rowLine(`${rfc}-${number}-${i + 1}`, row)),
+    ...requirements.map((row, i) => rowLine(`${id}-${i + 1}`, row)),
     "",
   ];
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type KeywordCount, protocolPage, rowsOf } from "../../scripts/protocol-page.ts";
 import { isInSource, namedTests, outcome } from "../../scripts/protocol-tests.ts";
+import { EXTENSIONS } from "../protocol/extensions.ts";
 import { SECTIONS } from "../protocol/requirements.ts";
 
 const COUNTS = JSON.parse(
@@ -10,15 +11,15 @@ const COUNTS = JSON.parse(
 
 test("docs/protocol.md shows the rows of test/protocol; if not, run `npm run protocol`", () => {
   const page = new URL("../../docs/protocol.md", import.meta.url);
-  expect(readFileSync(page, "utf8")).toBe(protocolPage(SECTIONS, COUNTS));
+  expect(readFileSync(page, "utf8")).toBe(protocolPage(SECTIONS, EXTENSIONS, COUNTS));
 });
 
 test("every test that a row names exists", () => {
-  expect(namedTests(SECTIONS).filter((name) => !isInSource(name))).toEqual([]);
+  expect(namedTests([...SECTIONS, ...EXTENSIONS]).filter((name) => !isInSource(name))).toEqual([]);
 });
 
 test("every row that says done names a test, and every other says why it isn't", () => {
-  const rows = SECTIONS.flatMap(({ requirements }) => requirements);
+  const rows = [...SECTIONS, ...EXTENSIONS].flatMap(({ requirements }) => requirements);
   const bare = rows.filter(({ status, note, tests }) =>
     status === "done" ? tests.length === 0 : !note,
   );

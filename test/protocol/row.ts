@@ -32,6 +32,15 @@ export interface Section {
   readonly requirements: readonly Requirement[];
 }
 
+/** Something of our own, beside the standards. */
+export interface Extension {
+  readonly id: string;
+  readonly title: string;
+  /** The page of docs/ that describes it. */
+  readonly page: string;
+  readonly requirements: readonly Requirement[];
+}
+
 export function done(level: Level, summary: string, ...tests: string[]): Requirement {
   return { level, summary, status: "done", tests };
 }
