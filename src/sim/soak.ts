@@ -33,6 +33,9 @@ const HOUR = 3600;
 const FAILURES_PER_HOUR = 1;
 /** Their mean length, in seconds. */
 const FAILURE_LENGTH = 180;
+/** How often an uplink of a host begins to flap in an hour: dead for 3 of every 10 s, 20 times. */
+const FLAPPINGS_PER_HOUR = 0.05;
+const FLAPS = { count: 20, interval: 10, lasts: 3 };
 
 /**
  * Hosts with two or three uplinks; each talks to another one now and then, and fails now and
@@ -48,9 +51,14 @@ export function soakScenario({ seed, hosts, hours }: SoakGroup): Scenario {
   const failures = Array.from({ length: count }, () =>
     drawFailure(random, names, uplinks, duration),
   );
+  // Their own numbers, so that all else of a seed stays as it was before there were any.
+  const dice = new SimRandom(seed, "soak-flapping");
+  const flappings = Array.from({ length: Math.ceil(hosts * hours * FLAPPINGS_PER_HOUR) }, () =>
+    drawFlapping(dice, names, uplinks, duration),
+  );
   return {
     name: "soak",
-    summary: `${hosts} hosts for ${hours} hours with random failures`,
+    summary: `${hosts} hosts for ${hours} hours with random failures and flapping uplinks`,
     hosts: names.map((name, i) => ({ name, uplinks: uplinks[i] ?? 2 })),
     link: {
       ...{ delay: 0.02, loss: 0.002, duplicate: 0.001 },
@@ -58,7 +66,8 @@ export function soakScenario({ seed, hosts, hours }: SoakGroup): Scenario {
       reorder: { share: 0.01, by: 0.05 },
     },
     flows: names.map((_, i) => drawFlow(random, names, i)),
-    failures: failures.sort((a, b) => a.at - b.at),
+    failures: [...failures, ...flappings.flat()].sort((a, b) => a.at - b.at),
+    failBack: { hold: 30, maxHold: 600 },
     duration,
     sendTimeout: 15,
     contextIdleTimeout: 300,
@@ -103,6 +112,23 @@ function drawFailure(
   }
   const direction = (["up", "down", "both", "both"] as const)[random.index(4)] ?? "both";
   return { ...when, ...uplink, type: "uplink", direction, seen: random.chance(0.3) };
+}
+
+/** An uplink that looks well in between: what fail-back must not follow each time. */
+function drawFlapping(
+  random: SimRandom,
+  names: readonly string[],
+  uplinks: readonly number[],
+  duration: number,
+): Failure[] {
+  const host = random.index(names.length);
+  const uplink = { host: nameAt(names, host), uplink: random.index(uplinks[host] ?? 1) };
+  const { count, interval, lasts } = FLAPS;
+  const start = random.between(0, Math.max(0, duration - count * interval));
+  return Array.from({ length: count }, (_, i) => ({
+    ...{ ...uplink, type: "uplink" as const, direction: "both" as const, seen: false },
+    ...{ at: start + i * interval, lasts },
+  }));
 }
 
 function nameAt(names: readonly string[], index: number): string {

@@ -8,14 +8,14 @@ test("an hour of 12 hosts with random failures breaks no invariant, from 4 seeds
     const scenario = soakScenario({ seed, hosts: 12, hours: 1 });
     const { violation, figures } = simulate(scenario, { seed });
     expect(violation, `seed ${seed}`).toBeUndefined();
-    expect(figures.failures).toBe(12);
+    expect(figures.failures).toBe(12 + 20);
     expect(figures.established).toBeGreaterThan(12);
   }
 });
 
-test("a soak has every kind of failure, and a host fails once an hour", () => {
+test("a soak has every kind of failure; a host fails once an hour, and an uplink flaps each twentieth one", () => {
   const { failures } = soakScenario({ seed: 1, hosts: 50, hours: 10 });
-  expect(failures).toHaveLength(500);
+  expect(failures).toHaveLength(500 + 25 * 20);
   expect(new Set(failures.map(({ type }) => type))).toEqual(
     new Set(["uplink", "path", "loss", "renumber", "partition", "reboot"]),
   );
