@@ -31,7 +31,11 @@ interface Decoded {
 }
 
 /** The place in the capture besides; times in seconds since 1970 with 9 decimals. */
-type DecodedPacket = PacketDescription & { readonly frame?: number; readonly time?: string };
+type DecodedPacket = PacketDescription & {
+  readonly frame?: number;
+  readonly time?: string;
+  readonly comment?: string;
+};
 
 /** `decode`: what stands in Shim6 packets, from hexadecimal digits or a capture file. */
 export function registerDecode(program: Command): void {
@@ -138,7 +142,9 @@ function decodeFile(path: string, port: number): Decoded {
     if (frame.kind !== "ipv6") continue;
     const description = describePacket(frame.packet, port);
     if (description === undefined) continue;
-    packets.push({ frame: index + 1, ...formatTime(packet), ...description });
+    const { comment } = packet;
+    const place = { frame: index + 1, ...formatTime(packet) };
+    packets.push({ ...place, ...(comment !== undefined && { comment }), ...description });
   }
   const skipped = captured.length - packets.length;
   return { packets, skipped, unknownLinkTypes, ...(error !== undefined && { damage: error }) };
@@ -182,8 +188,9 @@ function formatDecoded(decoded: Decoded): string {
   return lines.length === 0 ? "no packets" : lines.join("\n");
 }
 
-function formatPacket({ frame, time, ...description }: DecodedPacket): string[] {
+function formatPacket({ frame, time, comment, ...description }: DecodedPacket): string[] {
   const [first = "", ...rest] = renderPacket(description);
   const place = frame === undefined ? "" : `${frame}  ${time === undefined ? "" : `${time}  `}`;
-  return [place + first, ...rest];
+  const remark = comment === undefined ? [] : [`  # ${comment}`];
+  return [place + first, ...remark, ...rest];
 }

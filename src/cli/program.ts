@@ -47,6 +47,7 @@ async function registerClients(program: Command): Promise<void> {
   (await import("./check.ts")).registerCheck(program);
   (await import("./ping.ts")).registerPing(program);
   (await import("./drill.ts")).registerDrill(program);
+  (await import("./capture.ts")).registerCapture(program);
   (await import("./monitor.ts")).registerMonitor(program);
   (await import("./report/command.ts")).registerReport(program);
 }

@@ -44,6 +44,19 @@ export class Connection {
     }
   }
 
+  /** The answer as it comes, until its end or the signal. */
+  async *octets(asked: Request): AsyncGenerator<Uint8Array, void> {
+    try {
+      const response = await this.#send(asked);
+      if (response.statusCode !== 200) throw refusal(response, await this.#textOf(response));
+      for await (const chunk of response) yield chunk as Uint8Array;
+    } catch (error) {
+      if (asked.signal?.aborted) return;
+      if (error instanceof ControlError) throw error;
+      throw explainFailure(this.#socket, error as NodeJS.ErrnoException);
+    }
+  }
+
   #send({ method, path, body, signal }: Request): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       // A connection for each request: one that is kept may have died with an earlier daemon.

@@ -152,6 +152,11 @@ export class ControlClient {
     return this.#connection.call({ method: "DELETE", path: "/v1/drill" });
   }
 
+  /** A pcapng file of control messages as they come and go, until the signal. */
+  capture(signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    return this.#connection.octets({ method: "POST", path: "/v1/capture", signal });
+  }
+
   /** For all contexts, until the daemon stops. */
   setSendTimeout(request: SendTimeoutRequest): Promise<SendTimeoutReply> {
     return this.#post("/v1/send-timeout", request);

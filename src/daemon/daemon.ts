@@ -19,6 +19,7 @@ import type {
   StatusReply,
   Warning,
 } from "./api.ts";
+import { CaptureHub } from "./capture/capture-hub.ts";
 import { type Check, checkAtWork } from "./check/check.ts";
 import type { EchoSystem } from "./check/echoes.ts";
 import type { HostFacts } from "./check/host-facts.ts";
@@ -83,6 +84,7 @@ const STOPPING = "the daemon is stopping";
 /** One running shim: endpoint, data plane, host and control API together. */
 export class Daemon implements ControlService {
   readonly events: EventHub;
+  readonly captures: CaptureHub;
   readonly #parts: DaemonParts;
   readonly #driver: Driver;
   readonly #host: Host;
@@ -117,6 +119,12 @@ export class Daemon implements ControlService {
     this.#surveys = new PeerSurveys({
       ...{ endpoint, clock, echoes: parts.echoes },
       run: (command) => this.#driver.run(command),
+    });
+    this.captures = new CaptureHub({
+      ...{ clock, udpPort: config.encapsulation?.port },
+      contexts: () => endpoint.contexts(),
+      context: (tag) => endpoint.context(tag),
+      interfaceOf: (address) => interfaceOf(address, this.#host),
     });
     this.#drills = new Drills({
       ...{ clock, plane, tcpSessions: parts.tcpSessions },
@@ -339,12 +347,15 @@ export class Daemon implements ControlService {
 
   #driverObserver(): DriverObserver {
     return {
+      stepBegan: (cause) => this.captures.stepBegan(cause),
       event: (event) => this.#handleEvent(event),
       controlSent: (now, output) => {
+        this.captures.sent(now, output, output.message.type, output.tag);
         this.#metrics.noteMessage("sent", output.bytes);
         this.#showSent(now, output);
       },
-      controlReceived: (now, source, destination, bytes) => {
+      controlReceived: (now, source, destination, bytes, encapsulated = false) => {
+        this.captures.received(now, { source, destination, bytes, encapsulated });
         this.#metrics.noteMessage("received", bytes);
         this.#showReceived(now, source, destination, bytes);
       },
@@ -356,7 +367,10 @@ export class Daemon implements ControlService {
       },
       contextChanged: (tag) => this.#keeper.note(tag),
       surveyed: (survey, pairs) => this.#surveys.handleSurveyed(survey, pairs),
-      stepEnded: () => this.#keeper.save(),
+      stepEnded: () => {
+        this.captures.flush();
+        this.#keeper.save();
+      },
       mappingInForce: () => this.#host.dropStranded(),
       failed: (error) => this.#parts.failed(error),
     };
@@ -366,6 +380,7 @@ export class Daemon implements ControlService {
     const { clock, endpoint } = this.#parts;
     this.#surveys.handleEvent(event);
     this.#drills.handleEvent(event);
+    this.captures.handleEvent(event);
     this.#metrics.noteEvent(event);
     this.#paths.handleEvent(event);
     const forkedInstance = endpoint.context(event.tag)?.forkedInstance ?? 0;

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../core/endpoint.ts";
-import type { AddressPair, ContextEvent, Output } from "../core/output.ts";
+import type { AddressPair, ContextEvent, DeadlineReason, Output } from "../core/output.ts";
 import type { SurveyedPair } from "../core/survey.ts";
 import type { Instant } from "../core/time.ts";
 import type { TrafficSnapshot } from "../core/traffic.ts";
@@ -9,8 +9,20 @@ import type { Clock } from "./clock.ts";
 
 export type SendOutput = Extract<Output, { readonly type: "send" }>;
 
+/** Why there is a step. */
+export type StepCause =
+  | "trigger"
+  | "control message"
+  | "unknown tag"
+  | "payload"
+  | "ICMPv6 error"
+  | "command"
+  | `timer: ${DeadlineReason}`;
+
 /** What the driver tells the rest of the daemon. */
 export interface DriverObserver {
+  /** All that comes until the next one, or until `stepEnded`, has this cause. */
+  stepBegan(cause: StepCause): void;
   event(event: ContextEvent): void;
   controlSent(now: Instant, output: SendOutput): void;
   controlReceived(...message: Parameters<DataPlaneEvents["control"]>): void;
@@ -87,7 +99,7 @@ export class Driver {
   /** Runs a handler or command of the endpoint now, and what follows from it. */
   run<Value>(command: (endpoint: Endpoint, now: Instant) => Value): Value | undefined {
     let value: Value | undefined;
-    this.#step(this.#clock.now(), (now) => {
+    this.#step(this.#clock.now(), "command", (now) => {
       value = command(this.#endpoint, now);
     });
     return value;
@@ -96,22 +108,24 @@ export class Driver {
   #planeEvents(): DataPlaneEvents {
     const endpoint = this.#endpoint;
     return {
-      trigger: (now, ulids) => this.#step(now, (at) => endpoint.handleTrigger(at, ulids)),
+      trigger: (now, ulids) =>
+        this.#step(now, "trigger", (at) => endpoint.handleTrigger(at, ulids)),
       control: (now, source, destination, ...message) =>
-        this.#step(now, (at) => {
+        this.#step(now, "control message", (at) => {
           this.#observer.controlReceived(at, source, destination, ...message);
           endpoint.handleControl(at, source, destination, ...message);
         }),
       unknownTag: (now, ...packet) =>
-        this.#step(now, (at) => endpoint.handleUnknownTag(at, ...packet)),
-      trafficResumed: (now, tag) => this.#step(now, (at) => endpoint.handleTrafficResumed(at, tag)),
+        this.#step(now, "unknown tag", (at) => endpoint.handleUnknownTag(at, ...packet)),
+      trafficResumed: (now, tag) =>
+        this.#step(now, "payload", (at) => endpoint.handleTrafficResumed(at, tag)),
       inboundPayload: (now, tag, tagged) =>
-        this.#step(now, (at) => endpoint.handleInboundPayload(at, tag, tagged)),
+        this.#step(now, "payload", (at) => endpoint.handleInboundPayload(at, tag, tagged)),
       mappingInForce: () => {
         if (!this.#stopped) this.#observer.mappingInForce();
       },
       icmpError: (now, source, bytes) =>
-        this.#step(now, (at) => endpoint.handleIcmpError(at, source, bytes)),
+        this.#step(now, "ICMPv6 error", (at) => endpoint.handleIcmpError(at, source, bytes)),
       failed: (error) => this.#fail(error),
     };
   }
@@ -120,9 +134,12 @@ export class Driver {
    * One step: the action, every output, the next timer. What the plane reports meanwhile
    * waits, so that no handler runs inside another.
    */
-  #step(now: Instant, action: (now: Instant) => void): void {
+  #step(now: Instant, cause: StepCause, action: (now: Instant) => void): void {
     if (this.#stopped) return;
-    this.#waiting.push(action);
+    this.#waiting.push((at) => {
+      this.#observer.stepBegan(cause);
+      action(at);
+    });
     this.#work(now);
   }
 
@@ -232,7 +249,8 @@ export class Driver {
 
   #tick(): void {
     this.#armedFor = undefined;
-    this.#step(this.#clock.now(), (now) => this.#endpoint.handleTimeout(now));
+    const reason = this.#endpoint.pollTimeout()?.reason ?? "traffic-check";
+    this.#step(this.#clock.now(), `timer: ${reason}`, (now) => this.#endpoint.handleTimeout(now));
   }
 
   #fail(error: Error): void {

@@ -4,6 +4,8 @@ export interface CapturedPacket {
   readonly timestamp: bigint | undefined;
   /** The LINKTYPE_ number: what the octets begin with. */
   readonly linkType: number;
+  /** What somebody has written about it. */
+  readonly comment?: string;
   /** As many octets as were captured; a view of the file. */
   readonly bytes: Uint8Array;
 }

@@ -20,6 +20,7 @@ const FIXED_LENGTHS: ReadonlyMap<number, number> = new Map([
 ]);
 
 const OPTION_END = 0;
+const OPTION_COMMENT = 1;
 const OPTION_TIMESTAMP_RESOLUTION = 9;
 const OPTION_TIMESTAMP_OFFSET = 14;
 
@@ -155,7 +156,24 @@ class PcapngReader {
       source.offsetSeconds * NANOSECONDS_PER_SECOND +
       (units * NANOSECONDS_PER_SECOND) / source.unitsPerSecond;
     const bytes = this.#file.subarray(data, data + length);
-    this.#packets.push({ timestamp, linkType: source.linkType, bytes });
+    const comment = this.#commentAt(data + padded(length), end);
+    const packet = { timestamp, linkType: source.linkType, bytes };
+    this.#packets.push(comment === undefined ? packet : { ...packet, comment });
+    return undefined;
+  }
+
+  /** The first comment among the options; what is wrong with these does no harm to the packet. */
+  #commentAt(first: number, end: number): string | undefined {
+    let option = first;
+    while (option + 4 <= end && this.#u16(option) !== OPTION_END) {
+      const value = option + 4;
+      const next = value + padded(this.#u16(option + 2));
+      if (next > end) return undefined;
+      if (this.#u16(option) === OPTION_COMMENT) {
+        return new TextDecoder().decode(this.#file.subarray(value, value + this.#u16(option + 2)));
+      }
+      option = next;
+    }
     return undefined;
   }
 

@@ -34,6 +34,7 @@ beforeEach(async () => {
     contextCleared: () => observed.push("context cleared"),
     surveyed: (survey) => observed.push(`survey ${survey} over`),
     contextChanged: () => observed.push("context changed"),
+    stepBegan: () => undefined,
     stepEnded: () => undefined,
     mappingInForce: () => observed.push("mapping in force"),
     failed: (error) => observed.push(`failed: ${error.message}`),

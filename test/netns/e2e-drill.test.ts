@@ -1,14 +1,19 @@
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { DrillReport, StatusReply, SurveyReply } from "../../src/daemon/api.ts";
 import type { Flow } from "../../src/lab/flow.ts";
 import { startTcp, startUdp } from "../../src/lab/flows.ts";
 import { LabProcess } from "../../src/lab/lab-process.ts";
-import { poll, waitFor } from "../../src/lab/shell.ts";
+import { poll, run, waitFor } from "../../src/lab/shell.ts";
 import { hostState } from "./support/host-state.ts";
 import { PATIENCE, untilMoves } from "./support/progress.ts";
 import { A_TO_B, A1, A2, B1, SEND_TIMEOUT, ShimLab } from "./support/shim-lab.ts";
+import { tshark } from "./support/wire-capture.ts";
 
+/** What tshark calls a right checksum. */
+const GOOD = "1";
 const L3SHIM = fileURLToPath(new URL("../../bin/l3shim", import.meta.url));
 
 describe("a drill", () => {
@@ -31,7 +36,10 @@ describe("a drill", () => {
 
   test("reports the interruption of each session, and leaves no trace", async () => {
     const before = await hostState(lab.network, "a");
+    const capture = await startCapture();
     const report = await drill("6s").ended();
+    capture.signal("SIGINT");
+    await capture.ended;
     const [flow, ...others] = report.flows;
     expect(others).toEqual([]);
     expect(flow).toMatchObject({
@@ -45,6 +53,23 @@ describe("a drill", () => {
     expect(flow?.exploration).not.toBeNull();
     await untilBack();
     expect(await hostState(lab.network, "a")).toEqual(before);
+  });
+
+  test("tshark finds comments and right checksums in what was captured of it", async () => {
+    const rows = await tshark(
+      file(),
+      "shim6",
+      "shim6.type",
+      "shim6.checksum.status",
+      "frame.comment",
+    );
+    expect(rows.length).toBeGreaterThan(3);
+    expect(new Set(rows.map(([, status]) => status))).toEqual(new Set([GOOD]));
+    expect(
+      rows.every(([, , comment]) => /context [0-9a-f]{12}; .*cause: /.test(comment ?? "")),
+    ).toBe(true);
+    expect(rows.some(([, , comment]) => comment?.includes("-> Exploring"))).toBe(true);
+    expect(await run(["capinfos", file()])).toMatch(/Name = isp1$/m);
   });
 
   test("ends with Ctrl-C, and reports", async () => {
@@ -76,6 +101,23 @@ describe("a drill", () => {
     await process.ended;
     for (const flow of flows) expect((await flow.stop()).damage).toEqual([]);
   });
+
+  function file(): string {
+    return join(lab.lab.directory, "shim.pcapng");
+  }
+
+  /** Once the daemon has begun to write. */
+  async function startCapture(): Promise<LabProcess> {
+    const process = new LabProcess({
+      namespace: lab.network.namespace("a"),
+      argv: [L3SHIM, "capture", "-w", file(), "--socket", lab.daemon("a").socket],
+    });
+    await waitFor(() => (existsSync(file()) && statSync(file()).size > 0) || undefined, {
+      timeout: PATIENCE,
+      timeoutError: () => process.failure("nothing is captured"),
+    });
+    return process;
+  }
 
   function drill(span: string) {
     const lines: string[] = [];

@@ -10,6 +10,7 @@ import {
   SCHEMA_VERSION,
   type SendTimeoutReply,
 } from "../api.ts";
+import { PcapngStream } from "../capture/pcapng-stream.ts";
 import { inSeconds } from "../clock.ts";
 import { RequestError, readJson, reply } from "./http.ts";
 import {
@@ -61,6 +62,7 @@ export class Routes {
     if (route === "GET history") {
       return reply(response, 200, this.#service.history(readHistoryQuery(url.searchParams)));
     }
+    if (route === "POST capture") return this.#capture(response);
     if (route === "POST drill") return this.#drill(request, response);
     reply(response, 200, await this.#answerHost(route, request));
   }
@@ -159,6 +161,11 @@ export class Routes {
     const sendTimeout = readSendTimeout(body);
     const warnings = this.#service.setSendTimeout(sendTimeout);
     return { sendTimeout: inSeconds(sendTimeout), warnings };
+  }
+
+  #capture(response: ServerResponse): void {
+    response.writeHead(200, { "content-type": "application/x-pcapng" });
+    response.on("close", this.#service.captures.subscribe(new PcapngStream(response)));
   }
 
   #stream(response: ServerResponse, messages: boolean): void {

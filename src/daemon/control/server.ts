@@ -56,6 +56,7 @@ export class ControlServer {
   /** Ends every connection and removes the socket. */
   async close(): Promise<void> {
     this.#service.events.end();
+    this.#service.captures.end();
     await Promise.all([closeServer(this.#socket), closeServer(this.#loopback)]);
   }
 

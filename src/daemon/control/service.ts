@@ -12,6 +12,7 @@ import type {
   StatusReply,
   Warning,
 } from "../api.ts";
+import type { CaptureHub } from "../capture/capture-hub.ts";
 import type { Check } from "../check/check.ts";
 import type { SurveyWish } from "../check/peer-surveys.ts";
 import type { Drills } from "../drill/drills.ts";
@@ -50,5 +51,6 @@ export interface ControlService {
   setSendTimeout(sendTimeout: Duration): Warning[];
   /** For Prometheus. @param accept the formats that it takes */
   metrics(accept: string | undefined): Promise<MetricsText>;
+  readonly captures: CaptureHub;
   readonly events: EventHub;
 }
