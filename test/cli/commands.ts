@@ -1,0 +1,65 @@
+import { A2, B1, B2, type TestDaemon } from "../daemon/fixture.ts";
+
+/** A daemon with one ESTABLISHED context on A1 and B1. */
+export interface World {
+  readonly a: TestDaemon;
+  readonly tag: string;
+}
+
+export interface CommandSample {
+  /** The command's words. */
+  readonly name: string;
+  /** What follows them, without --json and --socket. */
+  readonly rest: (world: World) => readonly string[];
+  /** "takes time": the daemon answers only as its time goes on. */
+  readonly daemon: "asked" | "takes time" | "none";
+}
+
+function asking(name: string, rest: CommandSample["rest"] = () => []): CommandSample {
+  return { name, rest, daemon: "asked" };
+}
+
+/** Command lines whose text and JSON tests look at. Each begins in the same world. */
+export const COMMAND_SAMPLES: readonly CommandSample[] = [
+  asking("status"),
+  asking("explain", () => [B1]),
+  asking("contexts"),
+  asking("context", ({ tag }) => [tag]),
+  asking("locators"),
+  asking("check"),
+  { name: "ping", rest: () => [B1, "--count", "1"], daemon: "takes time" },
+  asking("open", () => [A2, B1]),
+  asking("explore", ({ tag }) => [tag]),
+  asking("fork", ({ tag }) => [tag, "--dscp", "46"]),
+  asking("prefer", ({ tag }) => [tag, "--local", A2, "--peer", B2]),
+  asking("pin", ({ tag }) => [tag]),
+  asking("close", ({ tag }) => [tag]),
+  asking("send-timeout", () => ["20"]),
+  { name: "sim list", rest: () => [], daemon: "none" },
+];
+
+/** What is looked at by a test of its own, which has what it needs. */
+export const SAMPLED_ELSEWHERE: Readonly<Record<string, string>> = {
+  "cga generate": "test/cli/identity.test.ts",
+  "cga sign": "test/cli/identity.test.ts",
+  "cga verify": "test/cli/identity.test.ts",
+  "cga verify-signature": "test/cli/identity.test.ts",
+  completion: "test/cli/completion.test.ts",
+  daemon: "test/netns/daemon-host.test.ts",
+  decode: "test/cli/decode.test.ts",
+  drill: "test/cli/drill.test.ts",
+  "hba generate": "test/cli/identity.test.ts",
+  "hba verify": "test/cli/identity.test.ts",
+  "lab clean": "test/netns/lab-leftovers.test.ts",
+  "lab home": "test/netns/e2e-home.test.ts",
+  "lab paper": "test/netns/lab-flows.test.ts",
+  "lab shell": "test/netns/lab-network.test.ts",
+  monitor: "test/cli/program.test.ts",
+  replay: "test/cli/replay.test.ts",
+  report: "test/cli/report.test.ts",
+  "sim alarms": "test/sim/false-alarms.test.ts",
+  "sim run": "test/sim/simulation.test.ts",
+  "sim soak": "test/sim/soak.test.ts",
+  "sim sweep": "test/sim/sweep.test.ts",
+  unpin: "test/cli/forks.test.ts",
+};
