@@ -44,6 +44,7 @@ export const SAMPLED_ELSEWHERE: Readonly<Record<string, string>> = {
   "cga sign": "test/cli/identity.test.ts",
   "cga verify": "test/cli/identity.test.ts",
   "cga verify-signature": "test/cli/identity.test.ts",
+  capture: "test/cli/capture.test.ts",
   completion: "test/cli/completion.test.ts",
   daemon: "test/netns/daemon-host.test.ts",
   decode: "test/cli/decode.test.ts",
