@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
 import { IDENTITY_PRIMITIVES } from "../daemon/crypto/primitives.ts";
 import { METHOD_CGA } from "../identity/methods.ts";
 import { type CgaParameters, hasPublicKey } from "../identity/parameters.ts";
@@ -16,7 +17,7 @@ import {
   parseHexOption,
   readPrivateKeyFile,
 } from "./identity-input.ts";
-import { parametersFrom, printVerdict, type Refusal } from "./identity-output.ts";
+import { parametersFrom, printVerdict, type Refusal, type Verdict } from "./identity-output.ts";
 
 interface ListOptions {
   readonly generation?: number;
@@ -87,7 +88,21 @@ function sign({ key, json, ...list }: SignOptions): void {
   const signature = toHex(readPrivateKeyFile(key).sign(octets));
   if (!json) return print(signature);
   const signed = { generation, locators, signedOctets: toHex(octets) };
-  printJson({ schemaVersion: 1, ...signed, signature });
+  printJson<SignatureReply>({ schemaVersion: SCHEMA_VERSION, ...signed, signature });
+}
+
+/** What is printed as JSON. Octets are in hexadecimal. */
+export interface SignatureReply extends Reply, SignedList {
+  readonly signedOctets: string;
+  readonly signature: string;
+}
+
+/** What is printed as JSON. @public */
+export type SignatureVerification = Verdict<SignatureSubject, object>;
+
+interface SignatureSubject extends SignedList {
+  /** `null` where none was given: whose key it is was not checked. */
+  readonly address: Address | null;
 }
 
 function verify({ pds, signature, address, json, ...list }: VerifySignatureOptions): void {
@@ -98,7 +113,12 @@ function verify({ pds, signature, address, json, ...list }: VerifySignatureOptio
     : parameters;
   const whose = address === undefined ? "; not checked: whose key it is (--address)" : "";
   const text = `verified: signature over ${signed.locators.join(" ")}${whose}`;
-  printVerdict(verdict, { ...signed, address: address ?? null }, text, json);
+  printVerdict<SignatureSubject, object>(
+    verdict,
+    { ...signed, address: address ?? null },
+    text,
+    json,
+  );
 }
 
 /** RFC 3972 section 6: the address first, then the signature. */

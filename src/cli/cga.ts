@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { type Command, InvalidArgumentError } from "commander";
+import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
 import { sha1 } from "../daemon/crypto/primitives.ts";
 import { NEW_KEY_BITS, newRsaKey } from "../daemon/crypto/rsa-key.ts";
-import { formAddresses } from "../identity/address-set.ts";
+import { type AddressSet, formAddresses } from "../identity/address-set.ts";
 import type { CgaParameters } from "../identity/parameters.ts";
 import { checkSigningKey, RSA_BITS_MAX, RSA_BITS_MIN } from "../identity/rsa-key.ts";
 import type { Sec } from "../identity/sec.ts";
@@ -25,10 +26,13 @@ import {
 import {
   describeMembers,
   describeShared,
+  type MemberDescription,
   parametersFrom,
   printSet,
   printVerdict,
   type Refusal,
+  type SharedDescription,
+  type Verdict,
 } from "./identity-output.ts";
 import { completeParameters } from "./identity-search.ts";
 
@@ -94,13 +98,28 @@ async function generate(options: GenerateOptions): Promise<void> {
   const shared = await completeParameters(sec, { modifier, publicKey, extensions: [] });
   const set = formAddresses(sha1, sec, shared, [prefix], collision);
   if (json) {
-    const [member] = describeMembers(set);
-    const privateKey = made?.pem ?? null;
-    printJson({ schemaVersion: 1, ...describeShared(set), ...member, privateKey });
-    return;
+    return printJson(replyOf(set, made?.pem ?? null));
   }
   printSet(set);
   if (made !== undefined) print(`\n${made.pem.trimEnd()}`);
+}
+
+/** What is printed as JSON. */
+export interface CgaReply extends Reply, SharedDescription, MemberDescription {
+  /** In PEM; `null` where the key was given. */
+  readonly privateKey: string | null;
+}
+
+function replyOf(set: AddressSet, privateKey: string | null): CgaReply {
+  const [member] = describeMembers(set);
+  if (member === undefined) throw new RangeError("a set without addresses");
+  return { schemaVersion: SCHEMA_VERSION, ...describeShared(set), ...member, privateKey };
+}
+
+export type CgaVerification = Verdict<CgaSubject, VerifiedAddress>;
+
+interface CgaSubject {
+  readonly address: Address;
 }
 
 function registerVerify(cga: Command): void {
@@ -122,7 +141,12 @@ function verify({ address, pds, json }: VerifyOptions): void {
   const verdict = parameters.ok ? verifyAddress(address, parameters.value) : parameters;
   const keyFault = verdict.ok ? verdict.value.keyFault : null;
   const key = keyFault === null ? "its key may sign" : `its key may not sign: ${keyFault}`;
-  printVerdict(verdict, { address }, `verified: ${address}; ${key}`, json);
+  printVerdict<CgaSubject, VerifiedAddress>(
+    verdict,
+    { address },
+    `verified: ${address}; ${key}`,
+    json,
+  );
 }
 
 interface VerifiedAddress {

@@ -37,7 +37,7 @@ async function run(peer: string | undefined, options: CheckOptions): Promise<voi
 }
 
 /** What is printed as JSON. */
-interface Check extends CheckReply {
+export interface Check extends CheckReply {
   readonly survey?: PeerSurvey;
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { ControlError, type ControlProblem } from "../client/control-error.ts";
-import { DEFAULT_SOCKET } from "../daemon/api.ts";
+import { DEFAULT_SOCKET, type MonitorEvent, type Reply } from "../daemon/api.ts";
 
 /** What the exit status says (docs/operations.md). */
 export const EXIT = { done: 0, failed: 1, usage: 2, noDaemon: 3, problems: 4 } as const;
@@ -44,8 +44,8 @@ export function addCommonOptions(command: Command): Command {
     .option("--socket <path>", "control socket of the daemon", DEFAULT_SOCKET);
 }
 
-/** One object on one line; `reply` holds its schemaVersion. */
-export function printJson(reply: object): void {
+/** One object on one line. */
+export function printJson<Printed extends Reply | MonitorEvent>(reply: Printed): void {
   print(JSON.stringify(reply));
 }
 

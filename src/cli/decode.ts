@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
+import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
 import { type Address, parseAddress } from "../wire/address.ts";
 import type { CapturedPacket, CaptureError } from "../wire/capture.ts";
 import { describePacket, describeShim6, type PacketDescription } from "../wire/describe.ts";
@@ -36,6 +37,9 @@ type DecodedPacket = PacketDescription & {
   readonly time?: string;
   readonly comment?: string;
 };
+
+/** What is printed as JSON. */
+export interface DecodeReply extends Reply, Pick<Decoded, "packets" | "damage"> {}
 
 /** `decode`: what stands in Shim6 packets, from hexadecimal digits or a capture file. */
 export function registerDecode(program: Command): void {
@@ -173,8 +177,8 @@ function formatTime({ timestamp }: CapturedPacket): { time?: string } {
   return { time: `${seconds}.${fraction.toString().padStart(9, "0")}` };
 }
 
-function decodeReply({ packets, damage }: Decoded): object {
-  return { schemaVersion: 1, packets, ...(damage !== undefined && { damage }) };
+function decodeReply({ packets, damage }: Decoded): DecodeReply {
+  return { schemaVersion: SCHEMA_VERSION, packets, ...(damage !== undefined && { damage }) };
 }
 
 function formatDecoded(decoded: Decoded): string {

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { type Command, Option } from "commander";
+import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
 import { sha1 } from "../daemon/crypto/primitives.ts";
 import {
+  type AddressSet,
   extendedModifierKey,
   formAddresses,
   type HbaKey,
@@ -28,10 +30,13 @@ import {
 import {
   describeMembers,
   describeShared,
+  type MemberDescription,
   parametersFrom,
   printSet,
   printVerdict,
   type Refusal,
+  type SharedDescription,
+  type Verdict,
 } from "./identity-output.ts";
 import { completeParameters } from "./identity-search.ts";
 
@@ -94,7 +99,7 @@ async function generate(options: GenerateOptions): Promise<void> {
   const start = hbaParameters(options.modifier ?? randomBytes(16), chooseKey(options), prefixes);
   const shared = await completeParameters(sec, start);
   const set = formAddresses(sha1, sec, shared, prefixes, collision);
-  if (json) printJson({ schemaVersion: 1, ...describeShared(set), members: describeMembers(set) });
+  if (json) printJson(replyOf(set));
   else printSet(set);
 }
 
@@ -111,6 +116,24 @@ function chooseKey({ key, extendedModifier }: GenerateOptions): HbaKey {
       "SubjectPublicKeyInfo that holds them",
     EXIT.usage,
   );
+}
+
+/** What is printed as JSON. */
+export interface HbaReply extends Reply, SharedDescription {
+  readonly members: readonly MemberDescription[];
+}
+
+function replyOf(set: AddressSet): HbaReply {
+  const members = describeMembers(set);
+  return { schemaVersion: SCHEMA_VERSION, ...describeShared(set), members };
+}
+
+export type HbaVerification = Verdict<HbaSubject, { readonly sec: Sec }>;
+
+interface HbaSubject {
+  readonly address: Address;
+  /** `null` where the parameters name none. */
+  readonly prefixes: readonly SubnetPrefix[] | null;
 }
 
 function registerVerify(hba: Command): void {
@@ -132,10 +155,18 @@ function verify({ address, pds, json }: VerifyOptions): void {
   const verdict = parameters.ok ? verifySec(address, parameters.value) : parameters;
   const prefixes = parameters.ok ? multiPrefixOf(parameters.value)?.prefixes : undefined;
   const text = `verified: ${address} is in the set of ${prefixes?.length} prefixes`;
-  printVerdict(verdict, { address, prefixes: prefixes ?? null }, text, json);
+  printVerdict<HbaSubject, { readonly sec: Sec }>(
+    verdict,
+    { address, prefixes: prefixes ?? null },
+    text,
+    json,
+  );
 }
 
-function verifySec(address: Address, parameters: CgaParameters): Result<object, Refusal> {
+function verifySec(
+  address: Address,
+  parameters: CgaParameters,
+): Result<{ readonly sec: Sec }, Refusal> {
   const verified = verifyHba(sha1, address, parameters);
   return verified.ok ? success({ sec: verified.value }) : verified;
 }

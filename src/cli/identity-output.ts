@@ -1,3 +1,4 @@
+import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
 import type { AddressSet } from "../identity/address-set.ts";
 import {
   type CgaParameters,
@@ -5,7 +6,7 @@ import {
   encodeParameters,
   hasPublicKey,
 } from "../identity/parameters.ts";
-import { secEntry } from "../identity/sec.ts";
+import { type Sec, secEntry } from "../identity/sec.ts";
 import { toHex } from "../wire/hex.ts";
 import { failure, type Result } from "../wire/result.ts";
 import { CommandError, EXIT, print, printJson } from "./command.ts";
@@ -26,7 +27,16 @@ export interface MemberDescription {
 }
 
 /** What the addresses of a set share. */
-export function describeShared({ sec, members }: AddressSet) {
+export interface SharedDescription {
+  readonly sec: Sec;
+  readonly secName: string;
+  readonly modifier: string;
+  readonly collisionCount: number;
+  readonly hasPublicKey: boolean;
+  readonly publicKey: string;
+}
+
+export function describeShared({ sec, members }: AddressSet): SharedDescription {
   const [first] = members;
   if (first === undefined) throw new RangeError("a set without addresses");
   const { modifier, collisionCount, publicKey } = first.parameters;
@@ -69,20 +79,26 @@ export function parametersFrom(pds: Uint8Array): Result<CgaParameters, Refusal> 
   return failure({ reason: code, message: `no CGA parameters: ${message} (octet ${offset})` });
 }
 
+/** What was asked, and what came of it. */
+export type Verdict<Subject, Detail> = Reply &
+  Subject &
+  (({ readonly verified: true } & Detail) | ({ readonly verified: false } & Refusal));
+
 /**
  * Prints what was verified, or why it was not, with exit status 1.
  * @param subject what was asked, for JSON
  * @param text for people, when verified
  */
-export function printVerdict(
-  verdict: Result<object, Refusal>,
-  subject: object,
+export function printVerdict<Subject extends object, Detail extends object>(
+  verdict: Result<Detail, Refusal>,
+  subject: Subject,
   text: string,
   json: boolean,
 ): void {
   if (json) {
     const detail = verdict.ok ? verdict.value : verdict.error;
-    printJson({ schemaVersion: 1, verified: verdict.ok, ...subject, ...detail });
+    const asked = { schemaVersion: SCHEMA_VERSION, verified: verdict.ok, ...subject } as const;
+    printJson({ ...asked, ...detail });
     if (!verdict.ok) process.exitCode = EXIT.failed;
     return;
   }

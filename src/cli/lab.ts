@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { SecurityMode } from "../core/config.ts";
+import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
 import type { FailureRun, NewSession } from "../lab/experiment.ts";
 import { runHome } from "../lab/home.ts";
 import { runShell } from "../lab/interactive.ts";
@@ -13,8 +14,6 @@ import { formatTable } from "../lab/table.ts";
 import { Timeline } from "../lab/timeline.ts";
 import { problemsOf } from "../lab/verdict.ts";
 import { CommandError, EXIT, print, printJson } from "./command.ts";
-
-const SCHEMA_VERSION = 1;
 
 interface LabOptions {
   readonly sendTimeout: number;
@@ -134,22 +133,42 @@ async function experiment(
   const runs = await perform(new Timeline(tell));
   const problems = runs.flatMap(problemsOf);
   if (report !== undefined) await writeFile(report, renderReport(runs, sendTimeout));
-  if (json) printJson({ schemaVersion: SCHEMA_VERSION, problems, runs: runs.map(summarize) });
+  const reply: LabReply = {
+    schemaVersion: SCHEMA_VERSION,
+    problems,
+    runs: runs.map(summarize),
+  };
+  if (json) printJson(reply);
   else print(`\n${formatTable(runs)}`);
   for (const problem of problems) tell(`PROBLEM: ${problem}`);
   if (report !== undefined) tell(`\nReport: ${report}`);
   return problems.length === 0 ? EXIT.done : EXIT.failed;
 }
 
+/** What is printed as JSON. */
+export interface LabReply extends Reply {
+  /** What is not as it should be. */
+  readonly problems: readonly string[];
+  readonly runs: readonly RunSummary[];
+}
+
 /** A run without its raw records. */
-function summarize({ title, failure, failedAt, measurements, newSession }: FailureRun): object {
+interface RunSummary extends Pick<FailureRun, "title" | "failure" | "measurements"> {
+  readonly failedAt: string;
+  /** `null` where the run has none. */
+  readonly newSession: SessionSummary | null;
+}
+
+type SessionSummary = Omit<NewSession, "flow"> & Pick<NewSession["flow"], "bytes" | "damage">;
+
+function summarize({ title, failure, failedAt, measurements, newSession }: FailureRun): RunSummary {
   return {
     ...{ title, failure, failedAt: new Date(failedAt).toISOString(), measurements },
     newSession: newSession === undefined ? null : summarizeSession(newSession),
   };
 }
 
-function summarizeSession({ flow, ...session }: NewSession): object {
+function summarizeSession({ flow, ...session }: NewSession): SessionSummary {
   return { ...session, bytes: flow.bytes, damage: flow.damage };
 }
 

@@ -1,6 +1,11 @@
 import type { Command } from "commander";
 import { ControlClient } from "../client/control-client.ts";
-import { type LocatorPairStatus, SCHEMA_VERSION, type SurveyedPairStatus } from "../daemon/api.ts";
+import {
+  type LocatorPairStatus,
+  type Reply,
+  SCHEMA_VERSION,
+  type SurveyedPairStatus,
+} from "../daemon/api.ts";
 import { PEER_ARGUMENT, resolvePeer, wholeNumber } from "./arguments.ts";
 import { addCommonOptions, type CommonOptions, EXIT, print, printJson } from "./command.ts";
 import { formatPair, formatTable } from "./format.ts";
@@ -29,6 +34,13 @@ export function registerPing(program: Command): void {
   addCommonOptions(command).action(run);
 }
 
+/** What is printed as JSON. */
+export interface PingReply extends Reply {
+  /** The address that was asked. */
+  readonly peer: string;
+  readonly pairs: readonly PairResult[];
+}
+
 async function run(name: string, { socket, count, json }: PingOptions): Promise<void> {
   const peer = await resolvePeer(name);
   const client = new ControlClient(socket);
@@ -42,7 +54,7 @@ async function run(name: string, { socket, count, json }: PingOptions): Promise<
     }
   }
   const pairs = [...tallies.values()].map((tally) => tally.result);
-  if (json) printJson({ schemaVersion: SCHEMA_VERSION, peer, pairs });
+  if (json) printJson<PingReply>({ schemaVersion: SCHEMA_VERSION, peer, pairs });
   else print(`\n${formatResults(pairs)}`);
   if (pairs.every(({ answered }) => answered === 0)) process.exitCode = EXIT.failed;
 }

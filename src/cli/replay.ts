@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { ContextEvent } from "../core/output.ts";
 import type { Instant } from "../core/time.ts";
+import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
 import type { Outage } from "../sim/replay/outages.ts";
 import type { TraceHeader } from "../sim/replay/trace-format.ts";
 import type { Replay } from "../sim/replay/trace-replay.ts";
@@ -11,8 +12,6 @@ import { print, printJson } from "./command.ts";
 import { formatClock, formatSpan, formatTable } from "./format.ts";
 import { replayFile } from "./trace-reading.ts";
 import { parseSetting, type WhatIf, whatIf } from "./what-if.ts";
-
-const SCHEMA_VERSION = 1;
 
 /** `replay`: a trace of the daemon, run again. */
 export function registerReplay(program: Command): void {
@@ -130,7 +129,7 @@ function inSeconds(milliseconds: number): string {
 function replayReply(
   { header, end, lastAt, calls, outputs, events, outages }: Replay,
   others: readonly WhatIf[] | undefined,
-): object {
+): ReplayReply {
   const time = (at: Instant) => wallOf(header, at).toISOString();
   return {
     ...{ schemaVersion: SCHEMA_VERSION, release: header.l3shim, same: true, end, calls, outputs },
@@ -148,14 +147,59 @@ function replayReply(
   };
 }
 
-/** JSON has no infinity: `null` where runs do not recover. */
-function finite({ median, shortest, longest, lasting }: ModelledOutage): object {
-  const orNull = (value: number) => (Number.isFinite(value) ? value : null);
-  const spans = [median, shortest, longest].map(orNull);
-  return { median: spans[0], shortest: spans[1], longest: spans[2], lasting };
+/** What is printed as JSON. Spans are in seconds. */
+export interface ReplayReply extends Reply {
+  /** That wrote the trace. */
+  readonly release: string;
+  /** Another way ends in an error. */
+  readonly same: true;
+  readonly end: Replay["end"];
+  readonly calls: number;
+  readonly outputs: number;
+  readonly from: string;
+  readonly to: string;
+  readonly events: readonly ReplayedEvent[];
+  readonly outages: readonly ReplayedOutage[];
 }
 
-function plainEvent({ at: _at, tag, event, ...details }: ContextEvent): object {
+interface ReplayedEvent {
+  readonly time: string;
+  readonly context: string;
+  /** As in the event stream. */
+  readonly event: string;
+  /** What the event has besides. */
+  readonly [field: string]: unknown;
+}
+
+interface ReplayedOutage extends Pick<Outage, "ulids" | "cause" | "from" | "to"> {
+  readonly context: string;
+  /** When it was over. */
+  readonly recovered: string;
+  readonly detection: number;
+  readonly exploration: number;
+  /** With --set: by the model, with the settings of the trace and with the changed ones. */
+  readonly asRecorded?: FiniteOutage;
+  readonly changed?: FiniteOutage;
+}
+
+/** `null` where runs do not recover: JSON has no infinity. */
+interface FiniteOutage {
+  readonly median: number | null;
+  readonly shortest: number | null;
+  readonly longest: number | null;
+  /** Runs that did not recover. */
+  readonly lasting: number;
+}
+
+function finite({ median, shortest, longest, lasting }: ModelledOutage): FiniteOutage {
+  const orNull = (value: number) => (Number.isFinite(value) ? value : null);
+  return {
+    ...{ median: orNull(median), shortest: orNull(shortest), longest: orNull(longest) },
+    lasting,
+  };
+}
+
+function plainEvent({ at: _at, tag, event, ...details }: ContextEvent) {
   const peerTag = "peerTag" in details ? { peerTag: formatTag(details.peerTag) } : {};
   return { event, context: formatTag(tag), ...details, ...peerTag };
 }

@@ -1,19 +1,18 @@
 import { writeFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError } from "commander";
+import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
 import { type FalseAlarms, measureFalseAlarms } from "../sim/false-alarms.ts";
 import type { Scenario } from "../sim/scenario.ts";
 import { findScenario, SCENARIOS } from "../sim/scenarios.ts";
 import { shrink } from "../sim/shrink.ts";
 import { type SimResult, simulate } from "../sim/simulation.ts";
-import { soakScenario } from "../sim/soak.ts";
-import { runSoak } from "../sim/soak-run.ts";
-import { FULL_SWEEP, sweep } from "../sim/sweep.ts";
+import { type SoakSize, soakScenario } from "../sim/soak.ts";
+import { runSoak, type SoakResult } from "../sim/soak-run.ts";
+import { FULL_SWEEP, type SweepCell, sweep } from "../sim/sweep.ts";
 import { chartSweep } from "../sim/sweep-chart.ts";
 import { formatSweep } from "../sim/sweep-text.ts";
 import { CommandError, EXIT, print, printJson } from "./command.ts";
 import { formatFields, formatTable } from "./format.ts";
-
-const SCHEMA_VERSION = 1;
 
 interface RunOptions {
   readonly seed: number;
@@ -93,9 +92,34 @@ function parseCount(text: string): number {
 
 function list(json: boolean): void {
   const scenarios = SCENARIOS.map(({ name, summary, duration }) => ({ name, summary, duration }));
-  if (json) return printJson({ schemaVersion: SCHEMA_VERSION, scenarios });
+  if (json) return printJson<ScenariosReply>({ schemaVersion: SCHEMA_VERSION, scenarios });
   const rows = scenarios.map(({ name, duration, summary }) => [name, `${duration} s`, summary]);
   print(formatTable(["SCENARIO", "LASTS", "WHAT HAPPENS"], rows));
+}
+
+/** What is printed as JSON, command by command. Times and spans are in seconds. */
+
+export interface ScenariosReply extends Reply {
+  readonly scenarios: readonly Pick<Scenario, "name" | "summary" | "duration">[];
+}
+
+export interface SimReply extends Reply, SimResult {}
+
+export interface SweepReply extends Reply {
+  readonly cells: readonly SweepCell[];
+  /** Runs that broke an invariant or did not recover. */
+  readonly failed: readonly { readonly scenario: string; readonly seed: number }[];
+}
+
+export interface AlarmsReply extends Reply {
+  readonly alarms: readonly FalseAlarms[];
+}
+
+export interface SoakReply extends Reply, SoakSize, SoakResult {
+  readonly seed: number;
+  readonly realSeconds: number;
+  readonly cpuSeconds: number;
+  readonly peakMebibytes: number;
 }
 
 function runScenario(name: string, { seed, duration, json }: RunOptions): void {
@@ -106,7 +130,7 @@ function runScenario(name: string, { seed, duration, json }: RunOptions): void {
   }
   const scenario = duration === undefined ? known : { ...known, duration };
   const result = simulate(scenario, { seed, trace: true });
-  if (json) printJson({ schemaVersion: SCHEMA_VERSION, ...result });
+  if (json) printJson<SimReply>({ schemaVersion: SCHEMA_VERSION, ...result });
   else print([...result.trace, "", describeResult(result)].join("\n"));
   judge(scenario, result);
 }
@@ -146,7 +170,7 @@ async function runSweep({ seeds, text, svg, json }: SweepOptions): Promise<void>
   if (svg !== undefined) await writeFile(svg, chartSweep(cells));
   if (json) {
     const names = failed.map(({ scenario, seed }) => ({ scenario: scenario.name, seed }));
-    printJson({ schemaVersion: SCHEMA_VERSION, cells, failed: names });
+    printJson<SweepReply>({ schemaVersion: SCHEMA_VERSION, cells, failed: names });
   } else {
     print(table.trimEnd());
   }
@@ -158,7 +182,7 @@ async function runSweep({ seeds, text, svg, json }: SweepOptions): Promise<void>
 
 function runAlarms({ seeds, json }: Pick<SweepOptions, "seeds" | "json">): void {
   const alarms = measureFalseAlarms(seeds);
-  if (json) printJson({ schemaVersion: SCHEMA_VERSION, alarms });
+  if (json) printJson<AlarmsReply>({ schemaVersion: SCHEMA_VERSION, alarms });
   else print(formatAlarms(alarms));
   if (alarms.every(({ switches, violations }) => switches === 0 && violations === 0)) return;
   throw new CommandError("payload left a path that works", EXIT.failed);
@@ -180,10 +204,11 @@ async function runSoakCommand({ hosts, hours, seed, threads, json }: SoakOptions
   const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
   const cpuSeconds = Math.round((userCPUTime + systemCPUTime) / 1e6);
   const peakMebibytes = Math.round(maxRSS / 1024);
-  const { figures, failures, failed, ...rest } = result;
+  const { figures, failures, failed } = result;
   if (json) {
     const size = { hosts, hours, seed, realSeconds, cpuSeconds, peakMebibytes };
-    printJson({ schemaVersion: SCHEMA_VERSION, ...size, figures, failures, failed, ...rest });
+    const reply: SoakReply = { schemaVersion: SCHEMA_VERSION, ...size, ...result };
+    printJson(reply);
   } else {
     const rows = Object.entries(figures).map(nameFigure);
     print(formatFields([["hosts", hosts], ["hours", hours], ["seed", seed], ...rows]));

@@ -44,7 +44,8 @@ export const SCHEMA_VERSION = 1;
 
 export const DEFAULT_SOCKET = "/run/l3shim/control.sock";
 
-interface Reply {
+/** What every answer has. */
+export interface Reply {
   readonly schemaVersion: typeof SCHEMA_VERSION;
 }
 

@@ -1,6 +1,7 @@
 import { vi } from "vitest";
 import type { ExitStatus } from "../../src/cli/command.ts";
 import { runProgram } from "../../src/cli/program.ts";
+import { checkPrinted } from "./json-schemas.ts";
 
 export interface Run {
   readonly status: ExitStatus;
@@ -8,7 +9,7 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** Runs a command line within this process. */
+/** Runs a command line within this process. What --json prints is as docs/api says. */
 export async function l3shim(...args: string[]): Promise<Run> {
   const stdout: string[] = [];
   const stderr: string[] = [];
@@ -16,6 +17,7 @@ export async function l3shim(...args: string[]): Promise<Run> {
   const err = vi.spyOn(process.stderr, "write").mockImplementation(collect(stderr));
   try {
     const status = await runProgram(args);
+    if (args.includes("--json")) checkPrinted(args, stdout.join(""));
     return { status, stdout: stdout.join(""), stderr: stderr.join("") };
   } finally {
     process.exitCode = undefined;

@@ -91,6 +91,7 @@ describe("what Prometheus is told", () => {
 
   test("has nothing that promtool finds fault with", async () => {
     const { a } = await failOver();
+    await a.daemon.metrics("application/openmetrics-text");
     const { contentType, text } = await a.daemon.metrics("text/plain");
 
     expect(contentType).toContain("text/plain");

@@ -1,6 +1,11 @@
 import type { Command } from "commander";
 import { ControlClient } from "../../client/control-client.ts";
-import { type ContextStatus, SCHEMA_VERSION, type UplinkStatus } from "../../daemon/api.ts";
+import {
+  type ContextStatus,
+  type Reply,
+  SCHEMA_VERSION,
+  type UplinkStatus,
+} from "../../daemon/api.ts";
 import { parseTag } from "../../wire/tag.ts";
 import { addCommonOptions, type CommonOptions, print, printJson } from "../command.ts";
 import { formatWatched } from "../contexts.ts";
@@ -39,10 +44,13 @@ export function registerExplain(program: Command): void {
   addCommonOptions(command).action(async (pieces: string[], { json, socket }: CommonOptions) => {
     const answers = await ask(new ControlClient(socket));
     const explanation = await explain(pieces, answers);
-    if (json) printJson({ schemaVersion: SCHEMA_VERSION, ...explanation });
+    if (json) printJson<ExplainReply>({ schemaVersion: SCHEMA_VERSION, ...explanation });
     else print(formatExplanation(explanation, answers.status.uplinks, Date.now()));
   });
 }
+
+/** What is printed as JSON. */
+export interface ExplainReply extends Reply, Explanation {}
 
 async function ask(client: ControlClient): Promise<Answers> {
   const [status, { contexts }, { locators }, { events }] = await Promise.all([

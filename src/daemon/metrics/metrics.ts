@@ -38,6 +38,9 @@ export class Metrics {
   readonly #open = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>();
   readonly #traffic = new PathTraffic((path, amount) => this.#addTraffic(path, amount));
 
+  /** With their names: prom-client takes "_total" from them as it renders OpenMetrics, for good. */
+  readonly #counters = new Map<{ name: string }, string>();
+
   readonly #contexts = this.#gauge("contexts", "Contexts there are", [
     ...["state", "reap_state", "verification", "interface"],
   ]);
@@ -123,6 +126,7 @@ export class Metrics {
   /** @param accept the header of that name: OpenMetrics where it is asked for */
   async text(accept = ""): Promise<MetricsText> {
     this.#readAll();
+    for (const [counter, name] of this.#counters) counter.name = name;
     const registry = accept.includes("application/openmetrics-text") ? this.#open : this.#plain;
     return { contentType: registry.contentType, text: await registry.metrics() };
   }
@@ -185,12 +189,10 @@ export class Metrics {
   }
 
   #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
-    return new Counter({
-      name: `l3shim_${name}_total`,
-      help,
-      labelNames,
-      registers: this.#registers,
-    });
+    const full = `l3shim_${name}_total`;
+    const counter = new Counter({ name: full, help, labelNames, registers: this.#registers });
+    this.#counters.set(counter as unknown as { name: string }, full);
+    return counter;
   }
 
   #gauge<Label extends string>(name: string, help: string, labelNames: Label[]): Gauge<Label> {
