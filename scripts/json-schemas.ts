@@ -13,6 +13,7 @@ const SCHEMAS: Readonly<Record<string, string>> = {
   context: "ContextReply",
   contexts: "ContextsReply",
   decode: "DecodeReply",
+  drill: "DrillReply",
   explain: "ExplainReply",
   explore: "DoneReply",
   fork: "ForksReply",
@@ -27,6 +28,7 @@ const SCHEMAS: Readonly<Record<string, string>> = {
   ping: "PingReply",
   prefer: "DoneReply",
   replay: "ReplayReply",
+  report: "ReportReply",
   "send-timeout": "SendTimeoutReply",
   "sim alarms": "AlarmsReply",
   "sim list": "ScenariosReply",
@@ -37,9 +39,11 @@ const SCHEMAS: Readonly<Record<string, string>> = {
   unpin: "DoneReply",
   // What else the control API answers and takes.
   "api check": "CheckReply",
+  "api drill": "DrillEvent",
   "api error": "ErrorReply",
   "api history": "HistoryReply",
   "api survey": "SurveyReply",
+  "api drill request": "DrillRequest",
   "api fork request": "ForkRequest",
   "api open request": "OpenRequest",
   "api pin request": "PinRequest",
@@ -58,7 +62,7 @@ export function schemaFile(name: string): string {
 /** All files of docs/api with their contents. @param root of the project, with a slash */
 export function schemaFiles(root: string): Map<string, string> {
   const generator = createGenerator({
-    path: `${root}src/{daemon/api,cli/**/*}.ts`,
+    path: `${root}src/{daemon/api*,cli/**/*}.ts`,
     tsconfig: `${root}tsconfig.json`,
     // `npm run typecheck` does that.
     skipTypeCheck: true,

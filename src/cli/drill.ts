@@ -4,6 +4,7 @@ import {
   type DrilledFlow,
   type DrillReport,
   type DrillStart,
+  type Reply,
   SCHEMA_VERSION,
   type UnprotectedSession,
 } from "../daemon/api.ts";
@@ -69,9 +70,12 @@ async function run(uplink: string, options: DrillOptions): Promise<void> {
   if (report === undefined) {
     throw new CommandError("the daemon has stopped, and with it the drill", EXIT.noDaemon);
   }
-  if (json) printJson({ schemaVersion: SCHEMA_VERSION, ...report });
+  if (json) printJson<DrillReply>({ schemaVersion: SCHEMA_VERSION, ...report });
   else print(formatReport(report));
 }
+
+/** What is printed as JSON. */
+export interface DrillReply extends Reply, DrillReport {}
 
 function parseSpan(text: string): number {
   const [, digits, unit] = /^(\d{1,4})(s|min|m)?$/.exec(text) ?? [];

@@ -21,7 +21,7 @@ interface ReportOptions extends CommonOptions {
 }
 
 /** What is printed as JSON. */
-interface ReportReply {
+export interface ReportReply {
   readonly schemaVersion: typeof SCHEMA_VERSION;
   readonly file: string;
   /** Octets. */
