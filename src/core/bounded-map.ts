@@ -11,6 +11,10 @@ export class BoundedMap<Value> {
     return this.#entries.get(key);
   }
 
+  values(): IterableIterator<Value> {
+    return this.#entries.values();
+  }
+
   set(key: string, value: Value): void {
     this.#entries.set(key, value);
     if (this.#entries.size <= this.#capacity) return;

@@ -1,4 +1,6 @@
 import type { Context } from "./context.ts";
+import { inForm } from "./output.ts";
+import type { PathView } from "./path-log.ts";
 import type { Shim } from "./shim.ts";
 import type { ContextView } from "./view.ts";
 
@@ -38,5 +40,17 @@ export function viewContext(context: Context, shim: Shim): ContextView {
     keepalivesReceived: reachability?.keepalivesReceived ?? 0,
     traffic: reachability?.traffic,
     next: context.deadline,
+    // Made for whoever reads it: there are many contexts, and more pairs.
+    get paths() {
+      return viewPaths(context);
+    },
   };
+}
+
+function viewPaths({ mayEncapsulate, offer, paths, peerLocators }: Context): PathView[] {
+  const pairs = offer.flatMap(({ address: local }) =>
+    peerLocators.map(({ address: peer }) => ({ local, peer })),
+  );
+  const inUdp = mayEncapsulate ? pairs.map((pair) => inForm(pair, true)) : [];
+  return [...pairs, ...inUdp].map((pair) => paths.view(pair));
 }

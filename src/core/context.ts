@@ -5,6 +5,7 @@ import type { FlowSelector } from "./flow-selector.ts";
 import { nothingTold, type PeerLocator, type PeerLocatorSet } from "./locator-set.ts";
 import type { PendingUpdate } from "./locator-updates.ts";
 import type { AddressPair, Deadline } from "./output.ts";
+import { PathLog } from "./path-log.ts";
 import { ProbeAllowance } from "./probe-allowance.ts";
 import type { Reachability } from "./reachability.ts";
 import { SEND_TIMEOUT } from "./rfc5534.ts";
@@ -60,6 +61,8 @@ export class Context {
   readonly reachable = new Set<Address>();
   /** For probes that nothing of our own asks for. */
   readonly allowance = new ProbeAllowance();
+  /** What probes and failures have shown of each locator pair. */
+  readonly paths = new PathLog();
   /** Lp(local) and Lp(peer). */
   locators: AddressPair;
   /** The pair to use whenever it works; `undefined` for whichever does. */

@@ -1,6 +1,6 @@
 import type { Probe } from "../wire/message.ts";
 import type { Context } from "./context.ts";
-import { pairQuestion } from "./question.ts";
+import { askPair } from "./question.ts";
 import type { Shim } from "./shim.ts";
 import { Suspicion } from "./suspicion.ts";
 import type { Duration, Instant } from "./time.ts";
@@ -38,10 +38,7 @@ export class Detector {
   }
 
   #ask(now: Instant): void {
-    const { peerTag, locators, tag } = this.#context;
-    if (peerTag === undefined) return;
-    const nonce = this.#shim.random.uint32();
-    this.suspicion.handleSent(now, nonce);
-    this.#shim.send(locators, pairQuestion(locators, peerTag, nonce), tag);
+    const nonce = askPair(now, this.#shim, this.#context, this.#context.locators);
+    if (nonce !== undefined) this.suspicion.handleSent(now, nonce);
   }
 }

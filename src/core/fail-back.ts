@@ -12,7 +12,7 @@ import {
 import { type AddressPair, pairKey, sameEnds, samePair } from "./output.ts";
 import type { PairChoice } from "./pair-choice.ts";
 import { PairWatch } from "./pair-watch.ts";
-import { pairQuestion } from "./question.ts";
+import { askPair } from "./question.ts";
 import type { Shim } from "./shim.ts";
 import { after, type Duration, earliest, type Instant, scale } from "./time.ts";
 import type { WatchedPairView } from "./view.ts";
@@ -145,15 +145,14 @@ export class FailBack {
   }
 
   #ask(now: Instant, watch: PairWatch): boolean {
-    const { peerTag, tag } = this.#context;
-    if (peerTag === undefined || !this.#hasBudget(now, watch.pair)) {
+    const mayAsk = this.#hasBudget(now, watch.pair);
+    const nonce = mayAsk ? askPair(now, this.#shim, this.#context, watch.pair) : undefined;
+    if (nonce === undefined) {
       this.#shim.counters.add("fail-back-postponed");
       watch.at = after(now, this.#interval(watch));
       return false;
     }
-    const nonce = this.#shim.random.uint32();
     watch.ask(now, nonce);
-    this.#shim.send(watch.pair, pairQuestion(watch.pair, peerTag, nonce), tag);
     return true;
   }
 

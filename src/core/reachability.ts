@@ -72,6 +72,7 @@ export class Reachability {
     if (shim.config.detect === "adaptive") this.#detector = new Detector(shim, context);
     this.#readings = new Readings(shim, context, this.#timers, this.#detector?.suspicion);
     this.#heardAt = now;
+    context.paths.noteProven(now, context.locators);
     this.#readings.request();
   }
 
@@ -336,6 +337,8 @@ export class Reachability {
     };
     // What may well work is tried first, else last.
     const isDoubtful = cause === "icmp-error" || cause === "resumed";
+    if (!isDoubtful && cause !== "command")
+      this.#context.paths.noteFailure(now, this.#context.locators);
     const pairs = isDoubtful ? this.#choice.currentFirst() : this.#choice.ordered();
     this.#exploration.begin(pairs);
   }
@@ -354,6 +357,7 @@ export class Reachability {
   #noteProbe(now: Instant, { event, probe }: Occurrence, before: ReapState): void {
     if (probe === undefined) return;
     this.#heardAt = now;
+    this.#context.paths.noteReceived(now, probe.arrival, probe.message);
     const [itself] = probe.message.sentProbes;
     if (itself !== undefined) this.#exploration.recordReceived(itself, probe.arrival);
     const confirmed = this.#exploration
@@ -422,6 +426,7 @@ export class Reachability {
   #renew(now: Instant, before: ReapState, proven: AddressPair): void {
     this.#heardAt = now;
     const { locators } = this.#context;
+    this.#context.paths.noteProven(now, proven);
     const doubtful = before !== "Operational" || !this.#context.hasPair(locators);
     const isNew = !samePair(proven, locators) && this.#choice.allows(proven);
     if (doubtful && isNew) this.#switchTo(now, proven, "peer-renewed");
@@ -461,6 +466,7 @@ export class Reachability {
     };
     if (!this.#maySend(now, pair, message)) return this.#shim.counters.add("drop-probe-allowance");
     this.probesSent += 1;
+    this.#context.paths.noteSent(now, pair, message);
     this.#shim.send(pair, message, this.#context.tag);
   }
 

@@ -2,7 +2,7 @@ import type { I1, Option, ProbeReport } from "../wire/message.ts";
 import type { Context } from "./context.ts";
 import { SURVEY_ANSWER_TIME } from "./defaults.ts";
 import { type AddressPair, samePair } from "./output.ts";
-import { pairQuestion } from "./question.ts";
+import { askPair } from "./question.ts";
 import type { Shim } from "./shim.ts";
 import { after, between, type Duration, type Instant } from "./time.ts";
 
@@ -54,7 +54,7 @@ class Entry {
  * Tries locator pairs in both directions, whether payload uses them or not. There and back: an I1
  * with a tag of its own, to which a host answers R1 over the same pair and keeps no state (RFC
  * 5533 sections 7.9 and 7.10), whether there is a context or not. There alone: a Probe as
- * {@link pairQuestion} makes it, within a context that is Operational.
+ * {@link askPair} sends it, within a context that is Operational.
  */
 export class Survey {
   readonly id: number;
@@ -108,15 +108,14 @@ export class Survey {
   }
 
   /** The context is Operational: the probes that are due leave. @returns how many */
-  ask(now: Instant, { peerTag, tag }: Context): number {
-    if (peerTag === undefined) return 0;
+  ask(now: Instant, context: Context): number {
     const due = this.#due;
     this.#due = [];
     for (const entry of due) {
-      const nonce = this.#shim.random.uint32();
+      const nonce = askPair(now, this.#shim, context, entry.locators);
+      if (nonce === undefined) return 0;
       entry.asked += 1;
       this.#probes.set(nonce, { entry, sentAt: now });
-      this.#shim.send(entry.locators, pairQuestion(entry.locators, peerTag, nonce), tag);
     }
     return due.length;
   }

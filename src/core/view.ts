@@ -2,6 +2,7 @@ import type { Address } from "../wire/address.ts";
 import type { ContextTag } from "../wire/tag.ts";
 import type { FlowSelector } from "./flow-selector.ts";
 import type { AddressPair, Deadline } from "./output.ts";
+import type { PathView } from "./path-log.ts";
 import type { Duration, Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
 
@@ -76,6 +77,8 @@ export interface ContextView {
     readonly operational: boolean;
   }[];
   readonly peerLocators: readonly PeerLocatorView[];
+  /** Of each pair of these locators, in UDP, too, where both ends take that; as this run knows. */
+  readonly paths: readonly PathView[];
   readonly initiator: boolean;
   readonly createdAt: Instant;
   readonly establishedAt: Instant | undefined;

@@ -3,11 +3,13 @@
  * daemon and clients; whoever changes the meaning of a field raises SCHEMA_VERSION.
  *
  * - `GET /v1/status` {@link StatusReply}
+ * - `GET /v1/access` {@link AccessReply}
  * - `GET /v1/contexts` {@link ContextsReply}
  * - `GET /v1/contexts/TAG` {@link ContextReply}
  * - `GET /v1/locators` {@link LocatorsReply}
  * - `GET /metrics` text for Prometheus, see metrics/metrics.ts
- * - `GET /v1/events[?messages=1]` one {@link MonitorEvent} a line until either side closes
+ * - `GET /v1/events[?messages=1]` one {@link MonitorEvent} a line until either side closes; with
+ *   `Accept: text/event-stream` one a server-sent event
  * - `GET /v1/history[?after=SEQUENCE][&context=TAG]` {@link HistoryReply}: what has happened before
  * - `POST /v1/check` {@link CheckReply}
  * - `POST /v1/contexts` {@link OpenRequest} -> {@link DoneReply}
@@ -36,6 +38,7 @@ import type {
   FailureCause,
   SwitchCause,
 } from "../core/output.ts";
+import type { PathState } from "../core/path-log.ts";
 import type { ContextState, Pin, ReapState } from "../core/view.ts";
 
 export type * from "./api-drill.ts";
@@ -55,6 +58,14 @@ export interface ErrorReply extends Reply {
 
 export interface DoneReply extends Reply {
   readonly done: true;
+}
+
+/** What whoever asks may do. */
+export interface AccessReply extends Reply {
+  /** Requests other than GET are taken from there. */
+  readonly mayChange: boolean;
+  /** In a lab: its hosts, all of which the same server shows. */
+  readonly hosts?: readonly string[];
 }
 
 /** Something that a user should know or change. */
@@ -224,6 +235,31 @@ export interface ContextsReply extends Reply {
 
 export interface ContextReply extends Reply {
   readonly context: ContextStatus;
+  /** Each pair of its locators. */
+  readonly pairs: readonly PairStatus[];
+}
+
+/** What is known of a locator pair in each direction. */
+export interface PairStatus extends LocatorPairStatus {
+  /** Payload leaves there. */
+  readonly inUse: boolean;
+  /** Seconds from a probe to its answer, whichever way that came; `null` where none has come. */
+  readonly roundTrip: number | null;
+  /** From this host to the peer. */
+  readonly out: DirectionStatus;
+  /** From the peer to this host. */
+  readonly in: DirectionStatus;
+}
+
+export interface DirectionStatus {
+  /**
+   * "confirmed": payload or a probe has come through since it failed last, if it did; "probing": a
+   * probe is under way; "dead": it failed in use, probes were lost there, or a locator does not
+   * work; "unverified": none of these.
+   */
+  readonly state: PathState;
+  /** When the last probe left, or of the peer's came. */
+  readonly lastProbe: string | null;
 }
 
 /** One context (the paper's table 1) with its local and peer locators (tables 2 and 3). */

@@ -15,6 +15,7 @@ import type {
   HistoryReply,
   HostLocator,
   MessageEvent,
+  PairStatus,
   PeerSurvey,
   StatusReply,
   Warning,
@@ -31,6 +32,7 @@ import { ContextKeeper } from "./contexts/context-keeper.ts";
 import type { Authority } from "./control/authority.ts";
 import { EventHub, monitorEvent } from "./control/events.ts";
 import { type ForkOrder, forkContexts, pinPair, preferPair } from "./control/forks.ts";
+import { pairStatuses } from "./control/pairs.ts";
 import {
   contextStatus,
   countContexts,
@@ -256,6 +258,11 @@ export class Daemon implements ControlService {
   context(tag: ContextTag): ContextStatus | undefined {
     const view = this.#parts.endpoint.context(tag);
     return view && this.#contextStatus(view);
+  }
+
+  pairs(tag: ContextTag): PairStatus[] {
+    const view = this.#parts.endpoint.context(tag);
+    return view === undefined ? [] : pairStatuses(view, this.#parts.clock);
   }
 
   locators(): HostLocator[] {

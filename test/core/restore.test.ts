@@ -45,7 +45,7 @@ describe("a context that a later run takes over", () => {
     world.run(seconds(14));
     expect(world.messages).toEqual([]);
     const { next: _next, ...after } = only(a);
-    const { next: _before, traffic: _traffic, ...same } = before;
+    const { next: _before, traffic: _traffic, paths: _paths, ...same } = before;
     expect(after).toMatchObject(same);
     expect(eventNames(b)).toEqual(["established", "peer-locators-changed"]);
   });

@@ -36,6 +36,8 @@ const NDJSON = { "content-type": "application/x-ndjson" };
 /** A subscriber that reads this much too slowly is cut off rather than kept in memory. */
 const BACKLOG_LIMIT = 4 * 1024 * 1024;
 
+const SERVER_SENT_EVENTS = "text/event-stream";
+
 /** The paths of the control API (../api.ts). */
 export class Routes {
   readonly #service: ControlService;
@@ -57,7 +59,7 @@ export class Routes {
     }
     const route = `${request.method} ${resource}`;
     if (route === "GET events") {
-      return this.#stream(response, url.searchParams.get("messages") === "1");
+      return this.#stream(request, response, url.searchParams.get("messages") === "1");
     }
     if (route === "GET history") {
       return reply(response, 200, this.#service.history(readHistoryQuery(url.searchParams)));
@@ -125,7 +127,7 @@ export class Routes {
     const context = this.#existing(tag);
     switch (route) {
       case "GET ":
-        return { context } satisfies Body<ContextReply>;
+        return { context, pairs: service.pairs(tag) } satisfies Body<ContextReply>;
       case "POST explore":
         return doneIf(service.explore(tag), "the context is not in the state Operational");
       case "POST close":
@@ -168,13 +170,16 @@ export class Routes {
     response.on("close", this.#service.captures.subscribe(new PcapngStream(response)));
   }
 
-  #stream(response: ServerResponse, messages: boolean): void {
-    response.writeHead(200, NDJSON);
+  /** As server-sent events where these are asked for: a browser follows no other stream. */
+  #stream(request: IncomingMessage, response: ServerResponse, messages: boolean): void {
+    const isForBrowser = request.headers.accept?.includes(SERVER_SENT_EVENTS) === true;
+    response.writeHead(200, isForBrowser ? { "content-type": SERVER_SENT_EVENTS } : NDJSON);
     response.flushHeaders();
     const unsubscribe = this.#service.events.subscribe({
       messages,
       receive: (event) => {
-        response.write(`${JSON.stringify(event)}\n`);
+        const line = JSON.stringify(event);
+        response.write(isForBrowser ? `data: ${line}\n\n` : `${line}\n`);
         if (response.writableLength > BACKLOG_LIMIT) response.destroy();
       },
       end: () => response.end(),

@@ -8,6 +8,7 @@ import type {
   Fork,
   HistoryReply,
   HostLocator,
+  PairStatus,
   PeerSurvey,
   StatusReply,
   Warning,
@@ -27,6 +28,8 @@ export interface ControlService {
   check(): Promise<Check>;
   contexts(): ContextStatus[];
   context(tag: ContextTag): ContextStatus | undefined;
+  /** None of a context that there is not. */
+  pairs(tag: ContextTag): PairStatus[];
   locators(): HostLocator[];
   history(query: HistoryQuery): Omit<HistoryReply, "schemaVersion">;
   /** False when the state forbids it. */
