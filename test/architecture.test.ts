@@ -16,6 +16,13 @@ describe("the sources", () => {
   });
 });
 
+test("the dashboard knows the control API and nothing else of the daemon", () => {
+  const modules = readModules(ROOT, "web/src");
+
+  expect(modules.flatMap(({ imports }) => imports)).toContain("src/daemon/api.ts");
+  expect(violations(modules)).toEqual([]);
+});
+
 describe("the check of the rooms", () => {
   test.each([
     ["src/core/a.ts", 'import { b } from "../daemon/b.ts";', "core may not use daemon"],
@@ -28,6 +35,7 @@ describe("the check of the rooms", () => {
     ["src/daemon/a.ts", 'import koffi from "koffi";', "that is for linux"],
     ["src/identity/a.ts", 'import { createHash } from "node:crypto";', "identity is pure"],
     ["src/core/a.ts", 'import "koffi";', "core is pure"],
+    ["web/src/a.tsx", 'import { b } from "../../src/core/b.ts";', "web may not use it"],
     ["src/attic/a.ts", 'import { b } from "../wire/b.ts";', "lies in no room"],
     ["src/core/a.ts", "const now = Date.now();", "core is pure"],
     ["src/core/a.ts", "const now = performance.now();", "core is pure"],

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { SecurityMode } from "../core/config.ts";
 import { type Reply, SCHEMA_VERSION } from "../daemon/api.ts";
+import { HostsServer } from "../daemon/web/hosts-server.ts";
 import type { FailureRun, NewSession } from "../lab/experiment.ts";
 import { runHome } from "../lab/home.ts";
 import { runShell } from "../lab/interactive.ts";
@@ -18,6 +19,10 @@ import { CommandError, EXIT, print, printJson } from "./command.ts";
 interface LabOptions {
   readonly sendTimeout: number;
   readonly shim: boolean;
+}
+
+interface ShellOptions extends LabOptions {
+  readonly web?: number;
 }
 
 interface ReportOptions {
@@ -77,7 +82,12 @@ export function registerLab(program: Command): void {
         'runs ping on host a, "a l3shim contexts" asks its daemon, "a ip link set isp1 down" ' +
         'takes its uplink away, "a" is a shell there. Nodes: a, b, c, isp1, isp2, core.',
     )
-    .action((options: LabOptions) => withPrivilege(() => runShell(options)));
+    .option(
+      "--web <port>",
+      "show the hosts' dashboards on this port of 127.0.0.1, as root",
+      parsePort,
+    )
+    .action((options: ShellOptions) => withPrivilege(() => shell(options)));
   lab
     .command("clean")
     .summary("remove what crashed labs left behind")
@@ -111,6 +121,38 @@ function parseTimeout(text: string): number {
     throw new InvalidArgumentError("It must be a whole number from 1 to 100.");
   }
   return seconds;
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new InvalidArgumentError("It must be a whole number from 1 to 65535.");
+  }
+  return port;
+}
+
+async function shell({ web, ...options }: ShellOptions): Promise<number> {
+  if (web === undefined) return runShell(options);
+  const server = await listen(web);
+  const onStarted = (sockets: ReadonlyMap<string, string>) => {
+    server.show(sockets);
+    print(`The hosts' dashboards: ${server.url}`);
+  };
+  try {
+    return await runShell({ ...options, onStarted });
+  } finally {
+    await server.close();
+  }
+}
+
+async function listen(port: number): Promise<HostsServer> {
+  try {
+    return await HostsServer.listen(port);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const problem = `cannot serve dashboards on port ${port}: ${code ?? message}`;
+    throw new LabError(`${problem}; choose another with --web`, { cause });
+  }
 }
 
 async function withPrivilege(action: () => Promise<number>): Promise<void> {

@@ -9,22 +9,32 @@ import { CORE, PAPER_TOPOLOGY } from "./topology.ts";
 
 const L3SHIM = fileURLToPath(new URL("../../bin/l3shim", import.meta.url));
 
+interface ShellOptions {
+  readonly sendTimeout: number;
+  readonly shim: boolean;
+  /** @param sockets the daemons' control sockets by their hosts */
+  readonly onStarted?: ((sockets: ReadonlyMap<string, string>) => void) | undefined;
+}
+
 /**
  * Builds the paper's network with a daemon on each host and runs the user's shell, in which each
  * host and router is a command; everything is removed when the shell ends.
  * @returns the shell's exit code.
  */
-export function runShell(options: { sendTimeout: number; shim: boolean }): Promise<number> {
+export function runShell(options: ShellOptions): Promise<number> {
   return withLab(PAPER_TOPOLOGY, async (lab) => {
     const { network, directory } = lab;
     const hosts = PAPER_TOPOLOGY.hosts.map(({ name }) => name);
+    const sockets = new Map<string, string>();
     if (options.shim) {
       for (const host of hosts) {
         const { sendTimeout } = options;
         const daemon = await ShimDaemon.start(network, host, { sendTimeout, directory });
         lab.defer(() => daemon.stop());
+        sockets.set(host, daemon.socket);
       }
     }
+    options.onStarted?.(sockets);
     const commands = join(directory, "bin");
     await mkdir(commands);
     for (const node of [...hosts, ...PAPER_TOPOLOGY.isps, CORE]) {

@@ -5,7 +5,7 @@ import type { Module } from "./rooms.ts";
 /** Every TypeScript file below `folder` of the project at `root`, with what it imports. */
 export function readModules(root: string, folder: string): Module[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".ts"))
+    .filter((file) => /\.tsx?$/.test(file))
     .map((file) =>
       parseModule(posix.join(folder, file), readFileSync(join(root, folder, file), "utf8")),
     );

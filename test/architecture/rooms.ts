@@ -33,19 +33,25 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
 
 /**
  * All that the CLI may know of the daemon: its control API, how to start it, the checks of a host
- * that has none yet, and the cryptography of HBA and CGA, which needs no daemon.
+ * that has none yet, the cryptography of HBA and CGA, which needs no daemon, and the dashboard of a
+ * lab's hosts.
  */
 const DAEMON_FOR_CLI = [
   "src/daemon/api.ts",
   "src/daemon/start.ts",
   "src/daemon/check/",
   "src/daemon/crypto/",
+  "src/daemon/web/",
 ];
 
 const DAEMON_FOR: Readonly<Partial<Record<Room, readonly string[]>>> = {
   cli: DAEMON_FOR_CLI,
   client: ["src/daemon/api.ts"],
 };
+
+/** All that the dashboard may know of the rest: what the control API says, and words for spans. */
+const FOR_WEB = ["src/daemon/api.ts", "src/cli/spans.ts"];
+const PACKAGES_FOR_WEB = ["preact", "preact/hooks", "uplot", "uplot/dist/uPlot.min.css"];
 
 /** Rooms without Node, clock, randomness or I/O: what they need is injected. */
 export const PURE_ROOMS: readonly Room[] = ["core", "identity", "wire"];
@@ -83,6 +89,7 @@ export function violations(modules: readonly Module[]): string[] {
 }
 
 function importViolation(path: string, target: string): string | undefined {
+  if (path.startsWith("web/")) return webViolation(path, target);
   const from = roomOf(path);
   if (from === undefined) return `${path} lies in no room`;
   if (!target.startsWith("src/")) return packageViolation(path, from, target);
@@ -97,6 +104,11 @@ function importViolation(path: string, target: string): string | undefined {
 
 function isWithin(parts: readonly string[], target: string): boolean {
   return parts.some((part) => (part.endsWith("/") ? target.startsWith(part) : target === part));
+}
+
+function webViolation(path: string, target: string): string | undefined {
+  const allowed = target.startsWith("web/") || [...FOR_WEB, ...PACKAGES_FOR_WEB].includes(target);
+  return allowed ? undefined : `${path} imports ${target}: web may not use it`;
 }
 
 function packageViolation(path: string, from: Room, target: string): string | undefined {

@@ -36,7 +36,7 @@ export class Authority {
   check(request: IncomingMessage): void {
     if (request.method === "GET" || request.method === "HEAD") return;
     const peer = this.#credentials(request);
-    if (this.#mayChange(peer)) return;
+    if (this.#allows(peer)) return;
     throw new RequestError(
       403,
       `uid ${peer.uid} may look at the daemon but not change anything; run as root, ` +
@@ -44,7 +44,11 @@ export class Authority {
     );
   }
 
-  #mayChange(peer: PeerCredentials): boolean {
+  mayChange(request: IncomingMessage): boolean {
+    return this.#allows(this.#credentials(request));
+  }
+
+  #allows(peer: PeerCredentials): boolean {
     const { uid, group } = this.#controllers;
     if (peer.uid === 0 || peer.uid === uid) return true;
     return group !== undefined && (peer.gid === group || peer.groups.includes(group));

@@ -7,8 +7,8 @@ const BODY_LIMIT = 16_384;
 export class RequestError extends Error {
   readonly status: number;
 
-  constructor(status: number, message: string) {
-    super(message);
+  constructor(status: number, message: string, options?: ErrorOptions) {
+    super(message, options);
     this.status = status;
   }
 }
@@ -19,6 +19,19 @@ export function reply(response: ServerResponse, status: number, body: object | s
   const text = JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...fields });
   response.writeHead(status, { "content-type": "application/json" });
   response.end(`${text}\n`);
+}
+
+/** Answers by `action`, or says what the client did wrong, or we. */
+export async function answerSafely(
+  response: ServerResponse,
+  action: () => Promise<void> | void,
+): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    if (error instanceof RequestError) return reply(response, error.status, error.message);
+    reply(response, 500, `internal error: ${(error as Error).message}`);
+  }
 }
 
 /** @throws RequestError when the body is too long or no JSON. */

@@ -33,11 +33,15 @@ export class LoopbackGuard {
     if (origin !== undefined && origin !== `http://${host}`) {
       throw new RequestError(403, "requests of other sites are not answered");
     }
-    if (this.#config.commands || request.method === "GET" || request.method === "HEAD") return;
+    if (this.mayChange() || request.method === "GET" || request.method === "HEAD") return;
     throw new RequestError(
       403,
       "nothing is changed by this address; use the control socket, or set http.commands",
     );
+  }
+
+  mayChange(): boolean {
+    return this.#config.commands;
   }
 
   #isOurs(host: string | undefined): boolean {

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AccessReply } from "../api.ts";
+import { Page } from "../web/page.ts";
 import type { Authority } from "./authority.ts";
-import { RequestError, reply } from "./http.ts";
+import { answerSafely, reply } from "./http.ts";
 import { type HttpConfig, LoopbackGuard } from "./loopback.ts";
 import { Routes } from "./routes.ts";
 import type { ControlService } from "./service.ts";
@@ -13,9 +15,14 @@ const CLOSE_PATIENCE = 500;
 interface Guard {
   /** @throws RequestError when it may not */
   check(request: IncomingMessage): void;
+  /** Whether its sender may change something. */
+  mayChange(request: IncomingMessage): boolean;
 }
 
-/** Serves the control API on a Unix socket, and on loopback TCP where that is wanted. */
+/**
+ * Serves the control API on a Unix socket, and on loopback TCP, with the dashboard, where that is
+ * wanted.
+ */
 export class ControlServer {
   readonly #service: ControlService;
   readonly #routes: Routes;
@@ -41,7 +48,7 @@ export class ControlServer {
   /** Listens on TCP. @throws ControlSocketError */
   async listenLoopback(config: HttpConfig): Promise<void> {
     const { host, port } = config;
-    const server = this.#serverBehind(new LoopbackGuard(config));
+    const server = this.#serverBehind(new LoopbackGuard(config), new Page());
     await new Promise<void>((resolve, reject) => {
       const refuse = (cause: NodeJS.ErrnoException) => reject(loopbackError(config, cause));
       server.once("error", refuse);
@@ -60,17 +67,21 @@ export class ControlServer {
     await Promise.all([closeServer(this.#socket), closeServer(this.#loopback)]);
   }
 
-  #serverBehind(guard: Guard): Server {
+  #serverBehind(guard: Guard, page?: Page): Server {
     return createServer((request, response) => {
-      this.#answer(guard, request, response).catch((error: unknown) => {
-        if (error instanceof RequestError) return reply(response, error.status, error.message);
-        reply(response, 500, `internal error: ${(error as Error).message}`);
+      void answerSafely(response, () => {
+        guard.check(request);
+        if (page?.answer(request.url ?? "/", request, response) === true) return;
+        return this.#answer(guard, request, response);
       });
     });
   }
 
   async #answer(guard: Guard, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    guard.check(request);
+    if (request.method === "GET" && request.url === "/v1/access") {
+      const access: Omit<AccessReply, "schemaVersion"> = { mayChange: guard.mayChange(request) };
+      return reply(response, 200, access);
+    }
     await this.#routes.answer(request, response);
   }
 }
