@@ -115,7 +115,8 @@ function formatPreferred({ preferred, pin }: ContextStatus): string {
 export function formatWatched(watched: WatchedPairStatus): string {
   const { goodFor, hold, failures, next } = watched;
   const waits = next.in === null ? "waits for traffic" : `${next.reason} in ${formatSpan(next.in)}`;
-  const failed = failures === 0 ? "" : `, failed ${failures} times lately`;
+  const times = failures === 1 ? "once" : `${failures} times`;
+  const failed = failures === 0 ? "" : `, failed ${times} lately`;
   const good = `good for ${formatSpan(goodFor)} of ${formatSpan(hold)}`;
   return `${formatPair(watched)}, ${good}${failed}, ${waits}`;
 }

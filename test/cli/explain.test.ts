@@ -100,6 +100,18 @@ describe("a flow with a context", () => {
     expect(await explain(a, B1)).toMatch(/^looked +for a path 5 s ago: by command; none for/m);
   });
 
+  test("that looked for one, moved and is back elsewhere since does not say that it stayed", async () => {
+    const { a, tag } = await workshop.establish();
+    const client = new ControlClient(a.socket);
+    await client.explore(tag);
+    a.clock.advance(5_000);
+    await client.prefer(tag, { localLocator: A1, peerLocator: B1 });
+    a.clock.advance(5_000);
+    const text = await explain(a, B1);
+    expect(text).toContain(`path     ${A1} > ${B1} by up0`);
+    expect(text).toMatch(/^looked +for a path 10 s ago: by command; none for less than 0.1 s$/m);
+  });
+
   test("with forks: which of them carries it, as far as that is known", async () => {
     const { a } = await workshop.establish();
     await new ControlClient(a.socket).fork({
@@ -160,7 +172,9 @@ describe("what would happen", () => {
     const { a, tag } = await workshop.establish();
     a.plane.sendControl = () => undefined;
     await new ControlClient(a.socket).prefer(tag, { localLocator: A2, peerLocator: B1 });
-    expect(await explain(a, B1)).toContain(`first ${A2} > ${B1} by up1 would be tried`);
+    const text = await explain(a, B1);
+    expect(text).toContain(`first ${A2} > ${B1} by up1 would be tried`);
+    expect(text).toContain("believed without proof; it has not answered lately");
   });
 
   test("to a flow whose pairs were surveyed: what was found", async () => {

@@ -151,19 +151,20 @@ function formatSearch(path: NonNullable<ContextStatus["path"]>, now: number): [s
   const cause = causeInWords(exploration.cause);
   const begun = formatAge(exploration.startedAt, now);
   if (outage === null) return [["looks", `for another path: ${cause}`]];
-  return [["looked", `for a path ${begun}: ${cause}; none ${outageInWords(outage)}, and stayed`]];
+  const stayed = Date.parse(exploration.startedAt) > Date.parse(path.since) ? ", and stayed" : "";
+  return [["looked", `for a path ${begun}: ${cause}; none ${outageInWords(outage)}${stayed}`]];
 }
 
-function formatDeath(death: UplinkDeath, { pin }: ContextStatus, now: number): string {
+function formatDeath(death: UplinkDeath, context: ContextStatus, now: number): string {
   const { uplink, next, pairs, exploration } = death;
   const lines = [`if ${uplink ?? "its uplink"} died`, `  ${formatDetection(death)}`];
   if (next === null) {
     const reason =
-      pin === "strict" ? "it is pinned strictly" : "no other locator of this host works";
+      context.pin === "strict" ? "it is pinned strictly" : "no other locator of this host works";
     lines.push(`  the flow would wait: ${reason}`);
   } else {
     lines.push(`  first ${formatPair(next)}${byUplink(next.uplink)} would be tried`);
-    lines.push(`  ${formatTrust(next, now)}`);
+    lines.push(`  ${formatTrust(next, context, now)}`);
     if (pairs > 1) {
       lines.push(
         `  the last of ${pairs} pairs would have been tried ${formatSpan(exploration)} later`,
@@ -173,8 +174,9 @@ function formatDeath(death: UplinkDeath, { pin }: ContextStatus, now: number): s
   return lines.join("\n");
 }
 
+/** "mostly": docs/benchmarks.md has it for packets with answers, and for packets one way only. */
 function formatDetection({ detection, adaptive }: UplinkDeath): string {
-  const usual = adaptive ? ", mostly within a second where packets keep leaving" : "";
+  const usual = adaptive ? ", mostly within 0.5 to 2 s where packets keep leaving" : "";
   return `a lost link would be noticed at once, a silent failure within ${formatSpan(detection)}${usual}`;
 }
 
@@ -185,10 +187,24 @@ const PROOFS: Readonly<Record<NextPair["proof"], string>> = {
   none: "the peer's address there is believed without proof",
 };
 
-function formatTrust({ proof, hasAnswered, surveyed }: NextPair, now: number): string {
-  const answered = hasAnswered ? "it has answered a probe" : "it has not been probed";
-  if (surveyed === null) return `${PROOFS[proof]}; ${answered}`;
-  const { at, passes } = surveyed;
+function formatTrust(next: NextPair, context: ContextStatus, now: number): string {
+  const trust = `${PROOFS[next.proof]}; ${formatAnswers(next, context)}`;
+  if (next.surveyed === null) return trust;
+  const { at, passes } = next.surveyed;
   const outcome = passes === true ? "passed" : "did not pass";
-  return `${PROOFS[proof]}; ${answered}; the pair ${outcome} l3shim check ${formatAge(at, now)}`;
+  return `${trust}; the pair ${outcome} l3shim check ${formatAge(at, now)}`;
+}
+
+/** What the pair has shown; of one that is watched, what it shows now. */
+function formatAnswers(
+  next: NextPair,
+  { betterPairs, localUlid, peerUlid }: ContextStatus,
+): string {
+  const isNext = (local: string, peer: string) =>
+    local === next.localLocator && peer === next.peerLocator;
+  const watched = betterPairs.find((pair) => isNext(pair.localLocator, pair.peerLocator));
+  if (watched?.goodFor === 0) return "it has not answered lately";
+  if (watched !== undefined) return `it has answered for ${formatSpan(watched.goodFor)}`;
+  if (next.hasAnswered) return "it has answered a probe";
+  return isNext(localUlid, peerUlid) ? "the flow began there" : "it has not been probed";
 }

@@ -30,7 +30,7 @@ export interface NextPair extends LocatorPairStatus {
   readonly uplink: string | null;
   /** How the peer has proven its locator: "ulid" needs no proof, "none" has none. */
   readonly proof: "ulid" | "hba" | "cga" | "none";
-  /** The peer has answered a probe there since it told of the locator. */
+  /** The peer has answered an exploration there since it told of the locator. */
   readonly hasAnswered: boolean;
   /** Whether protocol 140 passed both ways in the last survey, and when that was. */
   readonly surveyed: { readonly at: string; readonly passes: boolean | null } | null;
