@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Redaction } from "../../src/cli/report/redaction.ts";
+import { Redaction, withoutComments } from "../../src/cli/report/redaction.ts";
 import { A1, A2, B1, B2, type TestDaemon, Workshop } from "../daemon/fixture.ts";
 import { l3shim } from "./capture.ts";
 
@@ -32,13 +32,28 @@ describe("the redaction", () => {
     ],
     ["times are none", "2026-11-26T07:12:19.123Z 07:12:19", "2026-11-26T07:12:19.123Z 07:12:19"],
     ["link-layer addresses", "ether 52:54:00:12:34:56", "ether mac-1"],
+    [
+      "IPv4 addresses",
+      "192.0.2.7/24, 192.0.2.8. From 192.0.2.7:443",
+      "ipv4-1/24, ipv4-2. From ipv4-1:443",
+    ],
+    [
+      "mapped and translated ones",
+      "::ffff:192.0.2.7 64:ff9b::192.0.2.7 ::ffff:0.0.0.0/96",
+      "::ffff:ipv4-1 64:ff9b::ipv4-1 ::ffff:0.0.0.0/96",
+    ],
+    [
+      "what looks like IPv4",
+      "127.0.0.1 0.0.0.0 1.2.3.4.5 300.1.1.1 6.1.0-18",
+      "127.0.0.1 0.0.0.0 1.2.3.4.5 300.1.1.1 6.1.0-18",
+    ],
     ["tags", "4f1c62a09b3d and 4f1c62a09b3d, 000000000001", "tag-1 and tag-1, tag-2"],
   ])("%s", (_name, text, expected) => {
     expect(redacted(text)).toBe(expected);
   });
 
   test("keeps addresses where that is wanted, tags never", () => {
-    expect(redacted("2a01::1 4f1c62a09b3d", true)).toBe("2a01::1 tag-1");
+    expect(redacted("2a01::1 192.0.2.7 4f1c62a09b3d", true)).toBe("2a01::1 192.0.2.7 tag-1");
   });
 
   test("goes through all of a value, and leaves figures alone", () => {
@@ -49,6 +64,13 @@ describe("the redaction", () => {
       none: null,
     });
   });
+});
+
+test("comments go, strings with a # and the numbers of lines stay", () => {
+  const toml = `# Jane's\na = "x # \\" y" # at home\nb = ['#1'] # it's\nc = """\n# text"""\n#\nd = 1\n`;
+  expect(withoutComments(toml)).toBe(
+    `\na = "x # \\" y"\nb = ['#1']\nc = """\n# text"""\n\nd = 1\n`,
+  );
 });
 
 describe("report", () => {
@@ -68,7 +90,7 @@ describe("report", () => {
   async function report({ socket }: { socket: string }, ...options: string[]) {
     const file = join(directory, "report.json");
     const config = join(directory, "config.toml");
-    writeFileSync(config, `# ours\n[identity]\nprefixes = ["2001:db8:a1::/64"]\n`);
+    writeFileSync(config, `# of jane.example.org\n[identity]\nprefixes = ["2001:db8:a1::/64"]\n`);
     const run = await l3shim(
       ...["report", "-o", file, "--config", config, "--socket", socket],
       ...options,
@@ -101,7 +123,7 @@ describe("report", () => {
     });
     const [context] = a.daemon.contexts();
     const tags = [context?.localTag, context?.peerTag].map(String);
-    for (const secret of [A1, A2, B1, B2, "2001:db8:a1::", ...tags]) {
+    for (const secret of [A1, A2, B1, B2, "2001:db8:a1::", "jane", ...tags]) {
       expect(text).not.toContain(secret);
     }
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -116,9 +138,9 @@ describe("report", () => {
       .replace(/^Missing: commands.*\n/gm, "");
     expect(masked).toMatchInlineSnapshot(`
       "FILE: SIZE, to be read with any editor. Look through it before you send it.
-      In it: versions, kernel, capabilities, configuration, status with counters and warnings, contexts, locators, history, check, metrics, and the rules, routes, addresses and labels of this host (ip -6).
-      N addresses have pseudonyms, the same everywhere; networks (/48, /64) can still be told apart. 2 context tags have pseudonyms. Keys, modifiers and packets are not in it.
-      As they are: names of interfaces, times, ports, comments in the configuration.
+      In it: versions, kernel, capabilities, configuration without comments, status with counters and warnings, contexts, locators, history, check, metrics, and the rules, routes, addresses and labels of this host (ip -6).
+      N addresses have pseudonyms, the same everywhere; IPv6 networks (/48, /64) can still be told apart. 2 context tags have pseudonyms. Keys, modifiers and packets are not in it.
+      As they are: names of interfaces and files, times, ports.
       "
     `);
   });

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { arch, release } from "node:os";
 import { promisify } from "node:util";
 import type { ControlClient } from "../../client/control-client.ts";
+import { withoutComments } from "./redaction.ts";
 
 /** What stands for something that could not be had. */
 interface Missing {
@@ -39,7 +40,7 @@ export async function collect({ client, version, configFile }: ReportSources) {
       daemonCapabilities:
         "pid" in status ? readText(`/proc/${status.pid}/status`, /^CapEff:\s*(\w+)/m) : null,
     },
-    config: { file: configFile, text: readText(configFile, /([\s\S]*)/) },
+    config: { file: configFile, text: configText(configFile) },
     status,
     contexts: await attempt(async () => (await client.contexts()).contexts),
     locators: await attempt(async () => (await client.locators()).locators),
@@ -66,6 +67,12 @@ async function attempt<Value>(action: () => Promise<Value>): Promise<Value | Mis
 async function run(program: string, args: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(program, args, { timeout: PATIENCE });
   return stdout;
+}
+
+/** Its comments are its owner's: they may name anybody. */
+function configText(file: string): string | Missing {
+  const text = readText(file, /([\s\S]*)/) ?? "";
+  return typeof text === "string" ? withoutComments(text) : text;
 }
 
 /** What the pattern's group finds in the file. */

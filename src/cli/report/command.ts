@@ -40,7 +40,7 @@ export function registerReport(program: Command): void {
     .description(
       "Writes version, configuration, state, history, counters and metrics of the daemon, and what it has " +
         "put into the host, into one JSON file for a bug report. Addresses and tags get pseudonyms; " +
-        "keys are not in it.",
+        "keys and the configuration's comments are not in it.",
     )
     .option("-o, --output <file>", "where to write it; - for standard output", "l3shim-report.json")
     .option("--config <file>", "the daemon's configuration", "/etc/l3shim/config.toml")
@@ -100,13 +100,13 @@ function missingIn(value: unknown, part = ""): ReportReply["missing"] {
 function formatReply({ file, size, redacted, missing }: ReportReply, keeps: boolean): string {
   const addresses = keeps
     ? "Addresses are as they are: you asked for that."
-    : `${redacted.addresses} addresses have pseudonyms, the same everywhere; networks (/48, /64) can still be told apart.`;
+    : `${redacted.addresses} addresses have pseudonyms, the same everywhere; IPv6 networks (/48, /64) can still be told apart.`;
   return [
     `${file}: ${formatBytes(size)}, to be read with any editor. Look through it before you send it.`,
-    "In it: versions, kernel, capabilities, configuration, status with counters and warnings, contexts, " +
+    "In it: versions, kernel, capabilities, configuration without comments, status with counters and warnings, contexts, " +
       "locators, history, check, metrics, and the rules, routes, addresses and labels of this host (ip -6).",
     `${addresses} ${redacted.tags} context tags have pseudonyms. Keys, modifiers and packets are not in it.`,
-    "As they are: names of interfaces, times, ports, comments in the configuration.",
+    "As they are: names of interfaces and files, times, ports.",
     ...missing.map(({ part, reason }) => `Missing: ${part}: ${reason}`),
   ].join("\n");
 }

@@ -1,9 +1,21 @@
+import { isIPv4 } from "node:net";
 import { parseAddress } from "../../wire/address.ts";
 
-/** Between word characters and colons no address begins or ends. */
-const ADDRESS = /(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])/gi;
+/** Between word characters and colons no address begins or ends, nor in IPv4's part of one. */
+const ADDRESS = /(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:]|\.\d)/gi;
+/** At the end of a mapped IPv6 address, too; not within a longer number of a version. */
+const IPV4 = /(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)/g;
 const TAG = /(?<!\w)[0-9a-f]{12}(?!\w)/g;
 const MAC = /(?<![\w:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![\w:])/gi;
+
+/** Strings of TOML, in which # begins no comment, and comments. */
+const STRING_OR_COMMENT =
+  /("""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'[^'\n]*')|[ \t]*#.*/g;
+
+/** The lines of a TOML file keep their numbers, for messages name them. */
+export function withoutComments(toml: string): string {
+  return toml.replace(STRING_OR_COMMENT, (_found, string: string | undefined) => string ?? "");
+}
 
 /**
  * Takes from a report what tells who somebody is, or lets others speak in a peer's name. The same
@@ -14,6 +26,7 @@ export class Redaction {
   readonly #sites = new Numbering();
   readonly #subnets = new Numbering();
   readonly #addresses = new Numbering();
+  readonly #ipv4Addresses = new Numbering();
   readonly #tags = new Numbering();
   readonly #macs = new Numbering();
 
@@ -23,7 +36,8 @@ export class Redaction {
 
   /** How many different ones have been replaced. */
   get counts(): { readonly addresses: number; readonly tags: number } {
-    return { addresses: this.#addresses.size, tags: this.#tags.size };
+    const addresses = this.#addresses.size + this.#ipv4Addresses.size;
+    return { addresses, tags: this.#tags.size };
   }
 
   /** The value with every text in it redacted. */
@@ -38,6 +52,7 @@ export class Redaction {
     const untagged = text.replace(TAG, (tag) => `tag-${this.#tags.of(tag)}`);
     if (this.#keepsAddresses) return untagged;
     return untagged
+      .replace(IPV4, (found) => this.#ipv4Pseudonym(found))
       .replace(MAC, (mac) => `mac-${this.#macs.of(mac.toLowerCase())}`)
       .replace(ADDRESS, (found) => this.#address(found));
   }
@@ -48,6 +63,12 @@ export class Redaction {
     if (whole !== undefined) return this.#pseudonym(whole);
     const shorter = found.endsWith(":") ? parseAddress(found.slice(0, -1)) : undefined;
     return shorter === undefined ? found : `${this.#pseudonym(shorter)}:`;
+  }
+
+  /** The unspecified one and the loopback stay. */
+  #ipv4Pseudonym(found: string): string {
+    if (!isIPv4(found) || /^(0\.0\.0\.0$|127\.)/.test(found)) return found;
+    return `ipv4-${this.#ipv4Addresses.of(found)}`;
   }
 
   /** What everybody has stays: ::, ::1 and multicast; and so does the kind of an address. */
