@@ -214,7 +214,8 @@ async function runSoakCommand({ hosts, hours, seed, threads, json }: SoakOptions
     print(formatFields([["hosts", hosts], ["hours", hours], ["seed", seed], ...rows]));
     print(`\n${formatTable(["FAILURES", "OF THE KIND"], kindsOf(failures))}\n`);
     const spent = `${realSeconds} s of real time, ${cpuSeconds} s of processor time`;
-    print(`${spent}, ${result.threads} threads, at most ${peakMebibytes} MiB`);
+    const workers = result.threads === 1 ? "1 thread" : `${result.threads} threads`;
+    print(`${spent}, ${workers}, at most ${peakMebibytes} MiB`);
   }
   if (failed === undefined) return;
   const { seed: failedSeed, hosts: failedHosts } = failed;

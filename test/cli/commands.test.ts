@@ -37,6 +37,10 @@ function mask(text: string): string {
     .replace(`pid ${process.pid}`, "pid PID")
     .replace(/\b[0-9a-f]{12}\b/g, "TAG_12DIGITS")
     .replace(/in [\d.]+ s/g, "in N s")
+    .replace(
+      /^[\d.]+ s of real time, \d+ s of processor time(.*) \d+ MiB$/m,
+      "REAL, PROCESSOR$1 MEMORY",
+    )
     .replace(/ +$/gm, "");
 }
 

@@ -19,6 +19,10 @@ function asking(name: string, rest: CommandSample["rest"] = () => []): CommandSa
   return { name, rest, daemon: "asked" };
 }
 
+function simulating(name: string, ...rest: string[]): CommandSample {
+  return { name, rest: () => rest, daemon: "none" };
+}
+
 /** Command lines whose text and JSON tests look at. Each begins in the same world. */
 export const COMMAND_SAMPLES: readonly CommandSample[] = [
   asking("status"),
@@ -35,7 +39,11 @@ export const COMMAND_SAMPLES: readonly CommandSample[] = [
   asking("pin", ({ tag }) => [tag]),
   asking("close", ({ tag }) => [tag]),
   asking("send-timeout", () => ["20"]),
-  { name: "sim list", rest: () => [], daemon: "none" },
+  simulating("sim list"),
+  simulating("sim run", "--duration", "20"),
+  simulating("sim sweep", "--seeds", "1"),
+  simulating("sim alarms", "--seeds", "1"),
+  simulating("sim soak", "--hosts", "4", "--hours", "1", "--threads", "1"),
 ];
 
 /** What is looked at by a test of its own, which has what it needs. */
@@ -46,21 +54,17 @@ export const SAMPLED_ELSEWHERE: Readonly<Record<string, string>> = {
   "cga verify-signature": "test/cli/identity.test.ts",
   capture: "test/cli/capture.test.ts",
   completion: "test/cli/completion.test.ts",
-  daemon: "test/netns/daemon-host.test.ts",
+  daemon: "test/cli/program.test.ts",
   decode: "test/cli/decode.test.ts",
   drill: "test/cli/drill.test.ts",
   "hba generate": "test/cli/identity.test.ts",
   "hba verify": "test/cli/identity.test.ts",
   "lab clean": "test/netns/lab-leftovers.test.ts",
-  "lab home": "test/netns/e2e-home.test.ts",
-  "lab paper": "test/netns/lab-flows.test.ts",
-  "lab shell": "test/netns/lab-network.test.ts",
+  "lab home": "test/lab/report.test.ts",
+  "lab paper": "test/lab/report.test.ts",
+  "lab shell": "test/netns/lab-rootless.test.ts",
   monitor: "test/cli/program.test.ts",
   replay: "test/cli/replay.test.ts",
   report: "test/cli/report.test.ts",
-  "sim alarms": "test/sim/false-alarms.test.ts",
-  "sim run": "test/sim/simulation.test.ts",
-  "sim soak": "test/sim/soak.test.ts",
-  "sim sweep": "test/sim/sweep.test.ts",
   unpin: "test/cli/forks.test.ts",
 };

@@ -184,6 +184,8 @@ test("pin keeps a context on a pair until unpin", async () => {
   expect(pinned()).toMatchObject({ pin: "strict" });
   expect((await run("unpin", tag, "--json")).stdout).toBe('{"schemaVersion":1,"done":true}\n');
   expect(pinned()).toMatchObject({ pin: null, preferred: null });
+  await run("pin", tag);
+  expect((await run("unpin", tag)).stdout).toBe("unpinned\n");
   const again = await run("unpin", tag);
   expect(again).toMatchObject({ status: 1, stderr: expect.stringContaining("is not pinned") });
   expect(await run("pin", tag, "--local", A2)).toMatchObject({ status: 2 });

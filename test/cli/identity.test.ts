@@ -304,6 +304,43 @@ describe("cga sign", () => {
   });
 });
 
+describe("in words", () => {
+  const fixed = [...PREFIX, "--sec", "0", "--modifier", "00".repeat(16)];
+  const list = ["--generation", "16", "--locator", "2001:db8::1"];
+  const [set] = VECTORS.hba_sets;
+  const [, member] = set?.members ?? [];
+  const [cga] = VECTORS.cgas;
+
+  test.each([
+    ["hba generate", () => [...fixed, "--key", key1024]],
+    ["hba verify", () => ["--address", member?.address ?? "", "--pds", member?.pds ?? ""]],
+    ["cga generate", () => [...fixed, "--key", key1024]],
+    ["cga verify", () => ["--address", cga?.address ?? "", "--pds", cga?.pds ?? ""]],
+    ["cga sign", () => ["--key", key1024, ...list]],
+  ])("%s", async (command, options) => {
+    const { status, stdout, stderr } = await l3shim(...command.split(" "), ...options());
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatchSnapshot();
+  });
+
+  test("cga verify-signature", async () => {
+    const made = await json("cga", "generate", ...fixed, "--key", key1024);
+    const { address, pds } = made.reply as unknown as Record<string, string>;
+    const signed = await l3shim("cga", "sign", "--key", key1024, ...list);
+    const given = ["--address", `${address}`, "--pds", `${pds}`];
+    const signature = ["--signature", signed.stdout.trim()];
+    const run = await l3shim("cga", "verify-signature", ...list, ...given, ...signature);
+    expect(run).toMatchInlineSnapshot(`
+      {
+        "status": 0,
+        "stderr": "",
+        "stdout": "verified: signature over 2001:db8::1
+      ",
+      }
+    `);
+  });
+});
+
 test("the progress of a search says how fast it is and how long it takes", () => {
   const text = describeProgress({ attempts: 1_000_000, expected: 2 ** 32 }, 2);
   expect(text).toBe(

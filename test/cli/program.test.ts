@@ -1,6 +1,8 @@
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { ControlClient } from "../../src/client/control-client.ts";
 import { A1, A2, B1, networkOf, type TestDaemon, Workshop } from "../daemon/fixture.ts";
 import { l3shim } from "./capture.ts";
 
@@ -245,6 +247,45 @@ test.each([
   expect(stdout).toMatch(line);
   expect(status).toBe(3);
   expect(stderr).toBe(`l3shim: the daemon on ${a.socket} has stopped\n`);
+});
+
+test("daemon --check-config says in words what is wrong", async () => {
+  const file = join(workshop.directory, "config.toml");
+  writeFileSync(file, "send-timeout = 0\ndetect = 1\n");
+  const { status, stdout, stderr } = await l3shim("daemon", "--check-config", "--config", file);
+  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+  expect(stderr.replaceAll(file, "FILE")).toMatchInlineSnapshot(`
+    "FILE:1: send-timeout: must be a whole number from 1 to 100 (seconds), but is 0
+    FILE:2: detect: must be one of "adaptive", "rfc", but is 1
+    "
+  `);
+});
+
+test("monitor says in words", async () => {
+  const { a, tag } = await workshop.establish();
+  const running = l3shim("monitor", "--socket", a.socket);
+  await expect.poll(() => a.daemon.events.subscriptions).toBe(1);
+  const network = networkOf(A1, A2);
+  a.monitor.change({ ...network, addresses: network.addresses.slice(1) });
+  a.clock.advance(1_000);
+  await new ControlClient(a.socket).close(tag);
+  await a.daemon.stop();
+  const { stdout } = await running;
+  const masked = stdout.replaceAll(/^[\d:.]+/gm, "TIME").replaceAll(/\b[0-9a-f]{12}\b/g, "TAG");
+  expect(masked).toMatchInlineSnapshot(`
+    "TIME  -             uplink-changed  up0 does not work: no global address
+    TIME  -             warning  uplink up0: no global address
+    TIME  -             warning  up1 is the only uplink that works: no way to switch to
+    TIME  -             host-locators-changed  2001:db8:a2::a 2001:db8:a1::a (down)
+    TIME  TAG  local-locators-changed  2001:db8:a2::a
+    TIME  TAG  exploring  local-locator-lost
+    TIME  TAG  inboundok  packets come in again; ours may not arrive yet
+    TIME  TAG  switched  2001:db8:a1::a > 2001:db8:b1::b to 2001:db8:a2::a > 2001:db8:b2::b, exploration
+    TIME  TAG  recovered  2001:db8:a2::a > 2001:db8:b2::b, detection 0.000 s, exploration 0.000 s, probes 4 sent, 2 received
+    TIME  -             host-locators-changed  2001:db8:a2::a
+    TIME  TAG  closed  command
+    "
+  `);
 });
 
 test.each([
