@@ -32,6 +32,14 @@ export interface HistoryQuery {
   readonly context?: string;
 }
 
+/** What is captured. */
+export interface CaptureOptions {
+  /** Payload of contexts, too: so many octets of each packet, 40 to 65535. */
+  readonly payload?: number | undefined;
+  /** Ends it. */
+  readonly signal?: AbortSignal;
+}
+
 /** How the stream of events is followed. */
 export interface EventOptions {
   /** Control messages, too. */
@@ -153,8 +161,9 @@ export class ControlClient {
   }
 
   /** A pcapng file of control messages as they come and go, until the signal. */
-  capture(signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    return this.#connection.octets({ method: "POST", path: "/v1/capture", signal });
+  capture({ payload, signal }: CaptureOptions = {}): AsyncGenerator<Uint8Array, void> {
+    const path = `/v1/capture${payload === undefined ? "" : `?payload=${payload}`}`;
+    return this.#connection.octets({ method: "POST", path, signal });
   }
 
   /** For all contexts, until the daemon stops. */

@@ -11,5 +11,10 @@ export type {
 export type { ContextState, Pin, ReapState } from "../core/view.ts";
 export type * from "../daemon/api.ts";
 export { DEFAULT_SOCKET, SCHEMA_VERSION } from "../daemon/api.ts";
-export { ControlClient, type EventOptions, type HistoryQuery } from "./control-client.ts";
+export {
+  type CaptureOptions,
+  ControlClient,
+  type EventOptions,
+  type HistoryQuery,
+} from "./control-client.ts";
 export { ControlError, type ControlProblem } from "./control-error.ts";

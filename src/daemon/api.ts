@@ -19,7 +19,8 @@
  * - `POST /v1/contexts/TAG/unpin` {@link DoneReply}
  * - `POST /v1/forks` {@link ForkRequest} -> {@link ForksReply}
  * - `POST /v1/survey` {@link SurveyRequest} -> {@link SurveyReply}, which takes some seconds
- * - `POST /v1/capture` control messages as a pcapng file, until either side closes
+ * - `POST /v1/capture[?payload=OCTETS]` control messages (and so much of each packet of payload,
+ *   40 to 65535) as a pcapng file, until either side closes
  * - `POST /v1/drill` {@link DrillRequest} -> one {@link DrillEvent} a line; the drill ends with
  *   the connection. `DELETE /v1/drill` {@link DoneReply} ends it before its time
  * - `POST /v1/send-timeout` {@link SendTimeoutRequest} -> {@link SendTimeoutReply}

@@ -4,6 +4,7 @@ import type { AddressPair, ContextEvent, HostSuspicion } from "../core/output.ts
 import type { Duration, Instant } from "../core/time.ts";
 import type { ContextView, Pin } from "../core/view.ts";
 import type { DataPlane } from "../dataplane/dataplane.ts";
+import type { OpenPackets } from "../linux/packet-socket.ts";
 import type { TcpSession } from "../linux/socket-diag.ts";
 import type { Address } from "../wire/address.ts";
 import { decodeControl } from "../wire/control.ts";
@@ -72,6 +73,8 @@ export interface DaemonParts {
   readonly contextFiles: ContextFiles;
   /** TCP connections of this host from a local address. */
   readonly tcpSessions: (local: Address) => readonly TcpSession[];
+  /** Sees payload for captures. */
+  readonly openPackets: OpenPackets;
   /** Who may change something by the control socket. */
   readonly authority: Authority;
   readonly log: Logger;
@@ -123,10 +126,12 @@ export class Daemon implements ControlService {
       run: (command) => this.#driver.run(command),
     });
     this.captures = new CaptureHub({
-      ...{ clock, udpPort: config.encapsulation?.port },
+      ...{ clock, udpPort: config.encapsulation?.port, openPackets: parts.openPackets },
       contexts: () => endpoint.contexts(),
       context: (tag) => endpoint.context(tag),
       interfaceOf: (address) => interfaceOf(address, this.#host),
+      uplinks: () => this.#host.uplinks,
+      warn: (error) => this.#warn(error),
     });
     this.#drills = new Drills({
       ...{ clock, plane, tcpSessions: parts.tcpSessions },

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { EndpointConfig } from "../core/config.ts";
 import { Endpoint } from "../core/endpoint.ts";
 import { bootTimeNow, monotonicNow } from "../linux/clock.ts";
+import { openPackets } from "../linux/packet-socket.ts";
 import { SocketDiagnostics, type TcpSession } from "../linux/socket-diag.ts";
 import { recordEndpoint } from "../sim/replay/recorder.ts";
 import type { Address } from "../wire/address.ts";
@@ -169,6 +170,7 @@ function buildDaemon(
     readFacts: (uplinks) => readHostFacts(config, uplinks),
     contextFiles: new ContextFiles(options.stateDir),
     tcpSessions,
+    openPackets,
     log,
     hooks: new Hooks({ directory: config.hookDirectory, log, isRoot: process.getuid?.() === 0 }),
     failed: (error) => end.fail(error),

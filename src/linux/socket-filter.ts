@@ -34,12 +34,21 @@ export const KEEP: Instruction = [RETURN, 0, 0, 0xffff_ffff];
 /** SKF_NET_OFF: loads from here on count from the IPv6 header. */
 export const FROM_IPV6_HEADER = 0xfff0_0000;
 
+/** SKF_AD_OFF + SKF_AD_PROTOCOL: what a load from there gets is the packet's Ethernet type. */
+export const OF_PROTOCOL = 0xffff_f000;
+/** SKF_AD_OFF + SKF_AD_IFINDEX: the index of the packet's interface. */
+export const OF_INTERFACE = 0xffff_f008;
+
 /** Values that are compared one after the other at the end of a search. */
 const LEAF = 8;
 
 /** Ends a program that chooses among sockets: the one with this number. */
 export function takeAsSocket(number: number): Instruction {
   return [RETURN, 0, 0, number];
+}
+
+export function loadWord(offset: number): Instruction {
+  return [LOAD_WORD, 0, 0, offset];
 }
 
 export function loadOctet(offset: number): Instruction {
@@ -58,7 +67,7 @@ export function ifEqual(value: number, jumpTrue: number, jumpFalse: number): Ins
 export function weightedSum(terms: readonly { offset: number; factor: number }[]): Instruction[] {
   return terms.flatMap(({ offset, factor }, i): Instruction[] => [
     ...(i === 0 ? [] : [[TO_INDEX, 0, 0, 0] as const]),
-    [LOAD_WORD, 0, 0, offset],
+    loadWord(offset),
     [MULTIPLY, 0, 0, factor],
     ...(i === 0 ? [] : [[ADD_INDEX, 0, 0, 0] as const]),
   ]);

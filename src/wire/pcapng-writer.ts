@@ -13,6 +13,9 @@ const OPTION_NAME = 2;
 /** LINKTYPE_IPV6: packets begin with their IPv6 header. */
 const LINK_TYPE_IPV6 = 229;
 
+/** Octets that are kept of a packet, from its IPv6 header on: that at least. */
+export const SNAP_LENGTH = { least: 40, most: 65_535 };
+
 /** Begins a file; an interface must come before its first packet. */
 export function sectionHeader(): Uint8Array {
   const body = new Uint8Array(16);
@@ -31,20 +34,25 @@ export function interfaceDescription(name: string): Uint8Array {
   return block(INTERFACE_DESCRIPTION_BLOCK, body, options(OPTION_NAME, name));
 }
 
-/** @param at microseconds since 1970 */
-export function enhancedPacket(
-  interfaceNumber: number,
-  at: number,
-  packet: Uint8Array,
-  comment: string,
-): Uint8Array {
+export interface PacketRecord {
+  readonly interfaceNumber: number;
+  /** Microseconds since 1970. */
+  readonly at: number;
+  readonly packet: Uint8Array;
+  /** Octets of the whole packet, of which `packet` may be the beginning. */
+  readonly originalLength: number;
+  readonly comment: string;
+}
+
+export function enhancedPacket(record: PacketRecord): Uint8Array {
+  const { interfaceNumber, at, packet, originalLength, comment } = record;
   const body = new Uint8Array(20 + padded(packet.length));
   const view = new DataView(body.buffer);
   view.setUint32(0, interfaceNumber, true);
   view.setUint32(4, Math.floor(at / 2 ** 32), true);
   view.setUint32(8, at % 2 ** 32, true);
   view.setUint32(12, packet.length, true);
-  view.setUint32(16, packet.length, true);
+  view.setUint32(16, originalLength, true);
   body.set(packet, 20);
   return block(ENHANCED_PACKET_BLOCK, body, options(OPTION_COMMENT, comment));
 }

@@ -17,6 +17,7 @@ import type {
 import type { IdentitySystem } from "../../src/daemon/identity/address-sets.ts";
 import { IdentityFiles } from "../../src/daemon/identity/identity-files.ts";
 import type { Echo, EchoSocket } from "../../src/linux/echo-socket.ts";
+import type { OpenPackets, SeenPacket } from "../../src/linux/packet-socket.ts";
 import {
   type AddressLabel,
   ANY_PREFIX,
@@ -305,6 +306,46 @@ export class FakeEchoes implements EchoSystem {
   identifier(): number {
     return 7;
   }
+}
+
+/** The packets of interfaces, which a test lets pass. */
+export class FakePackets {
+  /** What goes by unseen until the next packet. */
+  missed = 0;
+  readonly #taps = new Map<object, FakeTap>();
+
+  readonly open: OpenPackets = (length, onBatch, onError) => {
+    const tap = {
+      takeMissed: () => {
+        const { missed } = this;
+        this.missed = 0;
+        return missed;
+      },
+      close: () => this.#taps.delete(tap),
+    };
+    this.#taps.set(tap, { length, onBatch, onError });
+    return tap;
+  };
+
+  get isOpen(): boolean {
+    return this.#taps.size > 0;
+  }
+
+  pass(packet: SeenPacket): void {
+    for (const { length, onBatch } of this.#taps.values()) {
+      onBatch([{ ...packet, bytes: packet.bytes.subarray(0, length) }]);
+    }
+  }
+
+  fail(error: Error): void {
+    for (const { onError } of this.#taps.values()) onError(error);
+  }
+}
+
+interface FakeTap {
+  readonly length: number;
+  readonly onBatch: (packets: readonly SeenPacket[]) => void;
+  readonly onError: (error: Error) => void;
 }
 
 let testKey: RsaKey | undefined;

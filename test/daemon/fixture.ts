@@ -22,6 +22,7 @@ import {
   FakeEchoes,
   FakeEntries,
   FakeMonitor,
+  FakePackets,
   identitySystem,
   linkOf,
   VirtualClock,
@@ -36,6 +37,7 @@ export interface TestDaemon {
   readonly clock: VirtualClock;
   readonly socket: string;
   readonly echoes: FakeEchoes;
+  readonly packets: FakePackets;
   /** By which link packets from an address leave, if not by its own. */
   readonly egress: Map<Address, number>;
   readonly failures: Error[];
@@ -85,6 +87,7 @@ export class Workshop {
     const monitor = new FakeMonitor(network);
     const failures: Error[] = [];
     const echoes = new FakeEchoes();
+    const packets = new FakePackets();
     const egress = new Map<Address, number>();
     const logged: Record<string, unknown>[] = [];
     const daemon = new Daemon({
@@ -108,6 +111,7 @@ export class Workshop {
       },
       readFacts: (uplinks) => Promise.resolve(lookAt(uplinks, monitor.network, egress)),
       echoes,
+      openPackets: packets.open,
       contextFiles: new ContextFiles(this.stateOf(name), boot),
       tcpSessions: (local) => [{ local, localPort: 40_000, peer: B2, peerPort: 22 }],
       log: pino(
@@ -117,7 +121,19 @@ export class Workshop {
       failed: (error) => failures.push(error),
     });
     const socket = join(this.directory, `${name}.sock`);
-    const made = { echoes, egress, daemon, plane, monitor, own, clock, socket, failures, logged };
+    const made = {
+      echoes,
+      packets,
+      egress,
+      daemon,
+      plane,
+      monitor,
+      own,
+      clock,
+      socket,
+      failures,
+      logged,
+    };
     this.#daemons.push(made);
     return made;
   }

@@ -16,6 +16,9 @@ import { tshark } from "./support/wire-capture.ts";
 const GOOD = "1";
 const L3SHIM = fileURLToPath(new URL("../../bin/l3shim", import.meta.url));
 
+/** Octets of payload that are captured. */
+const SNAP_LENGTH = 64;
+
 describe("a drill", () => {
   let lab: ShimLab;
   let flows: Flow[];
@@ -58,7 +61,7 @@ describe("a drill", () => {
   test("tshark finds comments and right checksums in what was captured of it", async () => {
     const rows = await tshark(
       file(),
-      "shim6",
+      "shim6.type",
       "shim6.type",
       "shim6.checksum.status",
       "frame.comment",
@@ -70,6 +73,24 @@ describe("a drill", () => {
     ).toBe(true);
     expect(rows.some(([, , comment]) => comment?.includes("-> Exploring"))).toBe(true);
     expect(await run(["capinfos", file()])).toMatch(/Name = isp1$/m);
+  });
+
+  test.each([
+    ["plain before the switch", "not shim6", `pair: ${A1} > ${B1}; plain`],
+    ["with its header after it", "shim6.p == 1", `pair: ${A2} > `],
+  ])("tshark finds the beginning of payload in it, %s", async (_, form, words) => {
+    const filter = `${form} and frame.comment contains "${words}"`;
+    const rows = await tshark(file(), filter, "frame.comment", "frame.len", "frame.cap_len");
+    for (const direction of ["out", "in"]) {
+      const lengths = rows
+        .filter(([comment]) => comment?.startsWith(`payload ${direction}; context `))
+        .map(([, whole, captured]) => [Number(whole), Number(captured)] as const);
+      expect(lengths.length).toBeGreaterThan(3);
+      expect(lengths.every(([whole, captured]) => captured === Math.min(whole, SNAP_LENGTH))).toBe(
+        true,
+      );
+      expect(lengths.some(([whole]) => whole > SNAP_LENGTH)).toBe(true);
+    }
   });
 
   test("ends with Ctrl-C, and reports", async () => {
@@ -110,7 +131,16 @@ describe("a drill", () => {
   async function startCapture(): Promise<LabProcess> {
     const process = new LabProcess({
       namespace: lab.network.namespace("a"),
-      argv: [L3SHIM, "capture", "-w", file(), "--socket", lab.daemon("a").socket],
+      argv: [
+        L3SHIM,
+        "capture",
+        "-w",
+        file(),
+        "--payload",
+        `${SNAP_LENGTH}`,
+        "--socket",
+        lab.daemon("a").socket,
+      ],
     });
     await waitFor(() => (existsSync(file()) && statSync(file()).size > 0) || undefined, {
       timeout: PATIENCE,

@@ -1,27 +1,31 @@
 import type { ContextEvent } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
 import type { ContextView } from "../../core/view.ts";
+import type { PacketTap } from "../../linux/packet-socket.ts";
 import type { Address } from "../../wire/address.ts";
 import { decodeControl } from "../../wire/control.ts";
 import { type ContextTag, formatTag } from "../../wire/tag.ts";
 import type { Clock } from "../clock.ts";
 import type { StepCause } from "../driver.ts";
 import { type CapturedMessage, controlPacket } from "./control-packet.ts";
+import { PayloadTaps, type PayloadTapsParts } from "./payload-taps.ts";
 
 /** Gets packets as they are known; `at` in microseconds since 1970. */
 export interface CaptureReader {
+  /** Comes first. */
+  begin(): void;
+  /** @param packet whole, or its beginning, from the IPv6 header on */
   packet(interfaceName: string, at: number, packet: Uint8Array, comment: string): void;
-  /** The daemon stops. */
+  /** So many packets of the host, payload or not, have passed unseen. */
+  missed(count: number): void;
+  /** The daemon stops, or cannot go on with it. */
   end(): void;
 }
 
-export interface CaptureParts {
+export interface CaptureParts extends PayloadTapsParts {
   readonly clock: Clock;
-  readonly context: (tag: ContextTag) => ContextView | undefined;
-  readonly contexts: () => readonly ContextView[];
   readonly interfaceOf: (address: Address) => string | null;
-  /** Of Shim6 in UDP. */
-  readonly udpPort: number | undefined;
+  readonly warn: (error: Error) => void;
 }
 
 interface Pending extends CapturedMessage {
@@ -33,11 +37,12 @@ interface Pending extends CapturedMessage {
 
 /**
  * Control messages for those who capture, with what is known about each: its context, why it was
- * sent, what it changed. That is known at the end of a step of the driver.
+ * sent, what it changed. That is known at the end of a step of the driver. On request payload, too.
  */
 export class CaptureHub {
   readonly #parts: CaptureParts;
-  readonly #readers = new Set<CaptureReader>();
+  readonly #payload: PayloadTaps;
+  readonly #readers = new Map<CaptureReader, PacketTap | undefined>();
   readonly #states = new Map<ContextTag, string>();
   #cause: StepCause = "command";
   #pending: Pending[] = [];
@@ -45,22 +50,31 @@ export class CaptureHub {
 
   constructor(parts: CaptureParts) {
     this.#parts = parts;
+    this.#payload = new PayloadTaps(parts);
   }
 
   get hasReaders(): boolean {
     return this.#readers.size > 0;
   }
 
-  /** The function returned ends it. */
-  subscribe(reader: CaptureReader): () => void {
+  /**
+   * The function returned ends it.
+   * @param snapLength octets of each packet of payload, 40 or more; without it there is no payload
+   * @throws SystemError when payload cannot be seen
+   */
+  subscribe(reader: CaptureReader, snapLength?: number): () => void {
+    const tap = snapLength === undefined ? undefined : this.#tap(reader, snapLength);
     if (!this.hasReaders) this.#noteStates();
-    this.#readers.add(reader);
-    return () => this.#readers.delete(reader);
+    this.#readers.set(reader, tap);
+    reader.begin();
+    return () => this.#letGo(reader);
   }
 
   end(): void {
-    for (const reader of this.#readers) reader.end();
-    this.#readers.clear();
+    for (const reader of this.#readers.keys()) {
+      reader.end();
+      this.#letGo(reader);
+    }
   }
 
   stepBegan(cause: StepCause): void {
@@ -69,6 +83,7 @@ export class CaptureHub {
   }
 
   handleEvent(event: ContextEvent): void {
+    this.#payload.contextsChanged();
     if (this.hasReaders) this.#events.push(event);
   }
 
@@ -100,7 +115,7 @@ export class CaptureHub {
     const wall = Math.round(1000 * (clock.wall() + (at - clock.now())));
     const packet = controlPacket(message, udpPort);
     const comment = this.#comment(message);
-    for (const reader of this.#readers) reader.packet(name, wall, packet, comment);
+    for (const reader of this.#readers.keys()) reader.packet(name, wall, packet, comment);
   }
 
   #comment(message: Pending): string {
@@ -135,6 +150,19 @@ export class CaptureHub {
     if (context === undefined) this.#states.delete(tag);
     else this.#states.set(tag, now);
     return before === now ? `state: ${now}` : `state: ${before} -> ${now}`;
+  }
+
+  #tap(reader: CaptureReader, snapLength: number): PacketTap {
+    return this.#payload.open(reader, snapLength, (error) => {
+      this.#parts.warn(error);
+      reader.end();
+      this.#letGo(reader);
+    });
+  }
+
+  #letGo(reader: CaptureReader): void {
+    this.#readers.get(reader)?.close();
+    this.#readers.delete(reader);
   }
 
   #noteStates(): void {

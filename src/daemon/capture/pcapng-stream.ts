@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { IPV6_HEADER_LENGTH, payloadLength } from "../../wire/ipv6.ts";
 import { enhancedPacket, interfaceDescription, sectionHeader } from "../../wire/pcapng-writer.ts";
 import type { CaptureReader } from "./capture-hub.ts";
 
@@ -10,10 +11,14 @@ export class PcapngStream implements CaptureReader {
   readonly #out: Writable;
   readonly #interfaces = new Map<string, number>();
   #lost = 0;
+  #missed = 0;
 
   constructor(out: Writable) {
     this.#out = out;
-    out.write(sectionHeader());
+  }
+
+  begin(): void {
+    this.#out.write(sectionHeader());
   }
 
   packet(interfaceName: string, at: number, packet: Uint8Array, comment: string): void {
@@ -21,8 +26,14 @@ export class PcapngStream implements CaptureReader {
       this.#lost += 1;
       return;
     }
-    const number = this.#numberOf(interfaceName);
-    this.#out.write(enhancedPacket(number, at, packet, `${comment}${this.#takeLost()}`));
+    const interfaceNumber = this.#numberOf(interfaceName);
+    const originalLength = IPV6_HEADER_LENGTH + payloadLength(packet);
+    const said = `${comment}${this.#takeLost()}${this.#takeMissed()}`;
+    this.#out.write(enhancedPacket({ interfaceNumber, at, packet, originalLength, comment: said }));
+  }
+
+  missed(count: number): void {
+    this.#missed += count;
   }
 
   end(): void {
@@ -42,5 +53,11 @@ export class PcapngStream implements CaptureReader {
     const lost = this.#lost;
     this.#lost = 0;
     return lost === 0 ? "" : `; ${lost} packets before it are missing: the reader was too slow`;
+  }
+
+  #takeMissed(): string {
+    const missed = this.#missed;
+    this.#missed = 0;
+    return missed === 0 ? "" : `; ${missed} IPv6 packets of this host before it passed unseen`;
   }
 }

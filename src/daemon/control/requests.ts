@@ -3,6 +3,7 @@ import { PROTOCOLS_WITH_PORTS } from "../../core/flow-selector.ts";
 import type { AddressPair } from "../../core/output.ts";
 import { type Duration, seconds } from "../../core/time.ts";
 import type { Pin } from "../../core/view.ts";
+import { SNAP_LENGTH } from "../../wire/pcapng-writer.ts";
 import { parseAddressPrefix } from "../../wire/prefix.ts";
 import { formatTag, parseTag } from "../../wire/tag.ts";
 import type { SurveyWish } from "../check/peer-surveys.ts";
@@ -110,6 +111,21 @@ const HISTORY = object({
   context: v.optional(tag),
 });
 
+export interface CaptureQuery {
+  /** Octets of each packet of payload; `undefined` for no payload. */
+  readonly payload: number | undefined;
+}
+
+const CAPTURE = object({
+  payload: v.optional(
+    v.pipe(
+      v.string(),
+      v.transform(Number),
+      integer(SNAP_LENGTH.least, SNAP_LENGTH.most, "(octets)"),
+    ),
+  ),
+});
+
 /** Each of these throws a {@link RequestError} that names every field that does not fit. */
 
 export function readFork(body: unknown): ForkOrder {
@@ -157,6 +173,11 @@ export function readSendTimeout(body: unknown): Duration {
 export function readHistoryQuery(parameters: URLSearchParams): HistoryQuery {
   const { after, context } = check(HISTORY, Object.fromEntries(parameters));
   return { after, context: context === undefined ? undefined : formatTag(context) };
+}
+
+export function readCaptureQuery(parameters: URLSearchParams): CaptureQuery {
+  const { payload } = check(CAPTURE, Object.fromEntries(parameters));
+  return { payload };
 }
 
 function pairOf({ localLocator, peerLocator }: v.InferOutput<typeof locatorPair>): AddressPair {

@@ -14,6 +14,8 @@ import { PcapngStream } from "../capture/pcapng-stream.ts";
 import { inSeconds } from "../clock.ts";
 import { RequestError, readJson, reply } from "./http.ts";
 import {
+  type CaptureQuery,
+  readCaptureQuery,
   readDrill,
   readFork,
   readHistoryQuery,
@@ -64,7 +66,9 @@ export class Routes {
     if (route === "GET history") {
       return reply(response, 200, this.#service.history(readHistoryQuery(url.searchParams)));
     }
-    if (route === "POST capture") return this.#capture(response);
+    if (route === "POST capture") {
+      return this.#capture(response, readCaptureQuery(url.searchParams));
+    }
     if (route === "POST drill") return this.#drill(request, response);
     reply(response, 200, await this.#answerHost(route, request));
   }
@@ -165,9 +169,10 @@ export class Routes {
     return { sendTimeout: inSeconds(sendTimeout), warnings };
   }
 
-  #capture(response: ServerResponse): void {
-    response.writeHead(200, { "content-type": "application/x-pcapng" });
-    response.on("close", this.#service.captures.subscribe(new PcapngStream(response)));
+  #capture(response: ServerResponse, { payload }: CaptureQuery): void {
+    response.setHeader("content-type", "application/x-pcapng");
+    const reader = new PcapngStream(response);
+    response.on("close", this.#service.captures.subscribe(reader, payload));
   }
 
   /** As server-sent events where these are asked for: a browser follows no other stream. */
