@@ -22,10 +22,10 @@ export class PageServer {
   private constructor(contexts: number) {
     this.#contexts = Array.from({ length: contexts }, (_, index) => contextOf(index));
     this.#server = createServer((request, response) => {
-      const path = request.url ?? "/";
+      const { pathname: path, searchParams } = new URL(request.url ?? "/", "http://localhost");
       if (this.#page.answer(path, request, response)) return;
       if (path === "/v1/events") return this.#stream(response);
-      response.end(JSON.stringify({ schemaVersion: 1, ...this.#answer(path) }));
+      response.end(JSON.stringify({ schemaVersion: 1, ...this.#answer(path, searchParams) }));
     });
   }
 
@@ -79,9 +79,12 @@ export class PageServer {
     response.on("close", () => this.#streams.delete(response));
   }
 
-  #answer(path: string): object {
+  #answer(path: string, parameters: URLSearchParams): object {
     const [resource, tag] = path.split("/").slice(2);
-    if (resource === "contexts" && tag === undefined) return { contexts: this.#contexts };
+    if (resource === "contexts" && tag === undefined) {
+      const offset = Number(parameters.get("offset"));
+      return { contexts: this.#contexts.slice(offset, offset + Number(parameters.get("limit"))) };
+    }
     if (resource === "contexts") {
       return { context: this.#contexts.find(({ localTag }) => localTag === tag), pairs: [] };
     }

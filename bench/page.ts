@@ -38,7 +38,7 @@ const browser = await chromium.launch({
 try {
   const page = await browser.newPage({ viewport: { width: 1440, height: 1000 } });
   await page.goto(server.url);
-  await page.getByRole("option").first().waitFor();
+  await page.locator(`[aria-setsize="${contexts}"]`).first().waitFor();
   const version = browser.version();
   const still = await framesOf(page, 0);
   const scrolled = await framesOf(page, 37);

@@ -4,7 +4,7 @@
  *
  * - `GET /v1/status` {@link StatusReply}
  * - `GET /v1/access` {@link AccessReply}
- * - `GET /v1/contexts` {@link ContextsReply}
+ * - `GET /v1/contexts[?offset=N&limit=N]` {@link ContextsReply}
  * - `GET /v1/contexts/TAG` {@link ContextReply}
  * - `GET /v1/locators` {@link LocatorsReply}
  * - `GET /metrics` text for Prometheus, see metrics/metrics.ts

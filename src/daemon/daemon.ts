@@ -256,8 +256,9 @@ export class Daemon implements ControlService {
     });
   }
 
-  contexts(): ContextStatus[] {
-    return this.#parts.endpoint.contexts().map((view) => this.#contextStatus(view));
+  contexts(offset = 0, limit = Number.POSITIVE_INFINITY): ContextStatus[] {
+    const views = this.#parts.endpoint.contexts().slice(offset, offset + limit);
+    return views.map((view) => this.#contextStatus(view));
   }
 
   context(tag: ContextTag): ContextStatus | undefined {

@@ -22,7 +22,8 @@ export class Refusal extends Error {
 export const client = {
   access: () => ask<AccessReply>("v1/access"),
   status: () => ask<StatusReply>("v1/status"),
-  contexts: () => ask<ContextsReply>("v1/contexts"),
+  contexts: (offset: number, limit: number) =>
+    ask<ContextsReply>(`v1/contexts?offset=${offset}&limit=${limit}`),
   context: (tag: string) => ask<ContextReply>(`v1/contexts/${tag}`),
   history: () => ask<HistoryReply>("v1/history"),
   check: () => ask<CheckReply>("v1/check", {}),

@@ -6,13 +6,15 @@ import type { Store } from "./store.ts";
 const STATUS_INTERVAL = 2_000;
 const CONTEXT_INTERVAL = 1_000;
 const CONTEXTS_INTERVAL = 1_000;
+/** Contexts that are asked for at once: more would take the time of several frames. */
+const PART = 200;
 const RETRY = 2_000;
 /** From an event to asking for its context: at once where somebody looks at it. */
 const OF_SELECTED = 30;
 const OF_OTHERS = 300;
 
-/** Of each context: a long list is asked for rarely, because the daemon has other work. */
-const INTERVAL_OF_EACH = 3;
+/** Between the parts of a list that is known already, because the daemon has other work. */
+const PART_INTERVAL = 600;
 
 /** With more contexts to ask for than this the whole list is asked for, in its turn. */
 const ASKED_AT_ONCE = 10;
@@ -22,6 +24,10 @@ export class Live {
   readonly #store: Store;
   /** Contexts that events have told of. */
   readonly #stale = new Set<string>();
+  /** How many contexts of the list have come in this round of asking for its parts. */
+  #offset = 0;
+  /** Whether the whole list has come. */
+  #isKnown = false;
 
   constructor(store: Store) {
     this.#store = store;
@@ -40,11 +46,21 @@ export class Live {
       if (this.#store.selected !== undefined) await this.lookAt(this.#store.selected);
       return CONTEXT_INTERVAL;
     });
-    void this.#repeat(async () => {
-      const { contexts } = await client.contexts();
-      this.#store.update((store) => store.takeContexts(contexts, Date.now()));
-      return Math.max(CONTEXTS_INTERVAL, INTERVAL_OF_EACH * contexts.length);
+    void this.#repeat(() => this.#nextPart());
+  }
+
+  /** Asks for the next part of the list of contexts. @returns ms until the one after that */
+  async #nextPart(): Promise<number> {
+    const { contexts } = await client.contexts(this.#offset, PART);
+    const isLast = contexts.length < PART;
+    this.#store.update((store) => {
+      store.takeContexts(contexts, this.#offset === 0);
+      if (isLast) store.endContexts(Date.now());
     });
+    this.#offset = isLast ? 0 : this.#offset + contexts.length;
+    this.#isKnown ||= isLast;
+    if (!this.#isKnown) return 0;
+    return isLast ? CONTEXTS_INTERVAL : PART_INTERVAL;
   }
 
   /** Asks for one context out of turn, such as after a command. */
@@ -91,7 +107,7 @@ export class Live {
   }
 
   #take(event: MonitorEvent): void {
-    this.#store.update((store) => {
+    this.#store.updateSoon((store) => {
       if (store.takeEvent(event) && event.context !== null) this.#askFor(event.context);
     });
   }

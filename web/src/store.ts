@@ -14,6 +14,9 @@ import { Timeline } from "./model/timeline.ts";
 
 export type Connection = "connecting" | "live" | "lost";
 
+/** ms. Events may come by the hundred: to show each at once would take the frames of a scroll. */
+const SOON = 100;
+
 /** What the page knows of the daemon. Views are told of changes once a frame. */
 export class Store {
   connection: Connection = "connecting";
@@ -29,8 +32,11 @@ export class Store {
   /** The tag of the context that is looked at. */
   selected: string | undefined;
   #startedAt: string | undefined;
+  /** Contexts from before the list that is coming in, which has not had them yet. */
+  #unlisted = new Set<string>();
   readonly #views = new Set<() => void>();
   #frame = 0;
+  #soon: ReturnType<typeof setTimeout> | undefined;
 
   /** The function returned ends it. */
   subscribe(view: () => void): () => void {
@@ -41,22 +47,30 @@ export class Store {
   /** Takes the change over, and has it shown with the next frame. */
   update(change: (store: this) => void): void {
     change(this);
-    if (this.#frame !== 0) return;
-    this.#frame = requestAnimationFrame(() => {
-      this.#frame = 0;
-      for (const view of this.#views) view();
-    });
+    this.#show();
   }
 
-  /** All that there are; what is not among them is gone. */
-  takeContexts(contexts: readonly ContextStatus[], now: number): void {
+  /** As {@link update}, but shown a few times a second only. */
+  updateSoon(change: (store: this) => void): void {
+    change(this);
+    this.#soon ??= setTimeout(() => this.#show(), SOON);
+  }
+
+  /** A part of all that there are. @param isFirst whether the list begins with it */
+  takeContexts(contexts: readonly ContextStatus[], isFirst: boolean): void {
     this.contextChanges += 1;
-    this.contexts.clear();
-    for (const context of contexts) this.contexts.set(context.localTag, context);
-    this.throughput.sample(now, contexts);
-    if (this.selected === undefined || !this.contexts.has(this.selected)) {
-      this.selected = contexts[0]?.localTag;
+    if (isFirst) this.#unlisted = new Set(this.contexts.keys());
+    for (const context of contexts) {
+      this.contexts.set(context.localTag, context);
+      this.#unlisted.delete(context.localTag);
     }
+    this.selected ??= contexts[0]?.localTag;
+  }
+
+  /** The list was whole: what was not in it is gone. */
+  endContexts(now: number): void {
+    for (const tag of this.#unlisted) this.#forget(tag);
+    this.throughput.sample(now, [...this.contexts.values()]);
   }
 
   takeContext({ context, pairs }: ContextReply): void {
@@ -82,6 +96,16 @@ export class Store {
     if (after !== undefined) this.contexts.set(event.context, after);
     else if (event.event === "closed") this.#forget(event.context);
     return event.event !== "closed";
+  }
+
+  #show(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    if (this.#frame !== 0) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      for (const view of this.#views) view();
+    });
   }
 
   #forget(tag: string): void {

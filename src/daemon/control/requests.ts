@@ -99,16 +99,24 @@ const DRILL = object({
 });
 const SEND_TIMEOUT = object({ sendTimeout: sendTimeoutSeconds });
 
-const HISTORY = object({
-  after: v.optional(
-    v.pipe(
-      v.string(),
-      v.regex(/^\d{1,15}$/, "must be the number of an event"),
-      v.transform(Number),
-    ),
-    "0",
-  ),
-  context: v.optional(tag),
+const number = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,15}$/, "must be a whole number"),
+  v.transform(Number),
+);
+
+const HISTORY = object({ after: v.optional(number, "0"), context: v.optional(tag) });
+
+/** A part of a list. */
+export interface Part {
+  /** How many come before it. */
+  readonly offset: number;
+  readonly limit: number;
+}
+
+const PART = object({
+  offset: v.optional(number, "0"),
+  limit: v.optional(number, "999999999999999"),
 });
 
 export interface CaptureQuery {
@@ -173,6 +181,10 @@ export function readSendTimeout(body: unknown): Duration {
 export function readHistoryQuery(parameters: URLSearchParams): HistoryQuery {
   const { after, context } = check(HISTORY, Object.fromEntries(parameters));
   return { after, context: context === undefined ? undefined : formatTag(context) };
+}
+
+export function readPart(parameters: URLSearchParams): Part {
+  return check(PART, Object.fromEntries(parameters));
 }
 
 export function readCaptureQuery(parameters: URLSearchParams): CaptureQuery {

@@ -20,6 +20,7 @@ import {
   readFork,
   readHistoryQuery,
   readOpen,
+  readPart,
   readPin,
   readPrefer,
   readSendTimeout,
@@ -66,6 +67,10 @@ export class Routes {
     if (route === "GET history") {
       return reply(response, 200, this.#service.history(readHistoryQuery(url.searchParams)));
     }
+    if (route === "GET contexts") {
+      const { offset, limit } = readPart(url.searchParams);
+      return reply(response, 200, { contexts: this.#service.contexts(offset, limit) });
+    }
     if (route === "POST capture") {
       return this.#capture(response, readCaptureQuery(url.searchParams));
     }
@@ -102,8 +107,6 @@ export class Routes {
     switch (route) {
       case "GET status":
         return service.status();
-      case "GET contexts":
-        return { contexts: service.contexts() };
       case "GET locators":
         return { locators: service.locators() };
       case "POST check":

@@ -26,7 +26,8 @@ import type { ForkOrder } from "./forks.ts";
 export interface ControlService {
   status(): Omit<StatusReply, "schemaVersion">;
   check(): Promise<Check>;
-  contexts(): ContextStatus[];
+  /** @param offset how many of them to leave out first */
+  contexts(offset?: number, limit?: number): ContextStatus[];
   context(tag: ContextTag): ContextStatus | undefined;
   /** None of a context that there is not. */
   pairs(tag: ContextTag): PairStatus[];
