@@ -173,13 +173,9 @@ async function experiment(
 ): Promise<number> {
   const tell = json ? (line: string) => void process.stderr.write(`${line}\n`) : print;
   const runs = await perform(new Timeline(tell));
-  const problems = runs.flatMap(problemsOf);
+  const reply = labReply(runs);
+  const { problems } = reply;
   if (report !== undefined) await writeFile(report, renderReport(runs, sendTimeout));
-  const reply: LabReply = {
-    schemaVersion: SCHEMA_VERSION,
-    problems,
-    runs: runs.map(summarize),
-  };
   if (json) printJson(reply);
   else print(`\n${formatTable(runs)}`);
   for (const problem of problems) tell(`PROBLEM: ${problem}`);
@@ -192,6 +188,14 @@ export interface LabReply extends Reply {
   /** What is not as it should be. */
   readonly problems: readonly string[];
   readonly runs: readonly RunSummary[];
+}
+
+export function labReply(runs: readonly FailureRun[]): LabReply {
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    problems: runs.flatMap(problemsOf),
+    runs: runs.map(summarize),
+  };
 }
 
 /** A run without its raw records. */

@@ -60,3 +60,7 @@ test("another shell is wrong usage", async () => {
   expect(run.status).toBe(2);
   expect(run.stderr).toContain("Allowed choices are bash, zsh, fish");
 });
+
+test.each(["bash", "zsh", "fish"])("the script for %s", async (shell) => {
+  expect((await l3shim("completion", shell)).stdout).toMatchSnapshot();
+});
