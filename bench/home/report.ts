@@ -4,7 +4,6 @@ import { describeMachine, type Section } from "../section.ts";
 import { EVENTS, type HomeEvent, SYSTEM_NAMES, SYSTEMS, type System } from "./events.ts";
 import type { HomeRun } from "./run.ts";
 import { TYPING_INTERVAL } from "./ssh.ts";
-import { HOLD } from "./systems.ts";
 
 export const HOME_SECTION: Section = {
   name: "home",
@@ -32,8 +31,8 @@ export function renderHome(results: Results<HomeRun>): string {
     "|---|---|---|---|---|---|",
     ...rows,
     "",
-    `Of L3SHIM's settings only the hold time before a return is not the default: ${HOLD} s in place of 30. Better`,
-    "pairs are probed every 18 to 22 s (1.2 Send Timeouts and up to a fifth more), and two probes must be answered.",
+    "L3SHIM's settings are the defaults. It probes better pairs every 18 to 22 s (1.2 Send Timeouts and up to a",
+    "fifth more), and returns when one has answered for 30 s.",
   ].join("\n");
 }
 

@@ -18,7 +18,7 @@ const LEAST_OBSERVED = 3_000;
 const WINDOW = 500;
 const WINDOWS = 4;
 /** ms that sessions have for coming back to the first ISP. */
-const RETURN_PATIENCE = 60_000;
+const RETURN_PATIENCE = 120_000;
 /** ms without an arrival at the end that make the silence one without an end. */
 const SILENT_END = 500;
 

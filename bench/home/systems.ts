@@ -8,8 +8,6 @@ import type { Address } from "../../src/wire/address.ts";
 import { configureMptcp, type MptcpUplink } from "../interruption/network.ts";
 import type { System } from "./events.ts";
 
-/** Seconds that a pair must have been good before sessions return to it; 30 by default. */
-export const HOLD = 5;
 /** ms */
 const PATIENCE = 20_000;
 
@@ -25,13 +23,10 @@ export function startSystem(system: System, lab: Lab): Promise<RunningSystem> {
   return system === "l3shim" ? startShims(lab) : startMptcp(lab.network);
 }
 
-/** As installed, but for the hold time, which would make the bench long. */
+/** As installed. */
 async function startShims(lab: Lab): Promise<RunningSystem> {
   const { network, directory } = lab;
-  const options = {
-    ...({ sendTimeout: 15, security: "verified", detect: "adaptive", directory } as const),
-    extraConfig: `[fail-back]\nhold = ${HOLD}`,
-  };
+  const options = { sendTimeout: 15, security: "verified", detect: "adaptive", directory } as const;
   const hosts = HOME_TOPOLOGY.hosts.map(({ name }) => name);
   const daemons = await Promise.all(hosts.map((host) => ShimDaemon.start(network, host, options)));
   for (const daemon of daemons) lab.defer(() => daemon.stop());
