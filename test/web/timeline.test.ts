@@ -44,6 +44,22 @@ test("an exploration that somebody asked for is no failure", () => {
   expect(entries[0]).toMatchObject({ title: "Exploring", tone: "busy" });
 });
 
+test("a failure that the peer notices first is there as such, once", () => {
+  const inboundOk: Happening = { ...OF_CONTEXT, event: "inboundok" };
+  const { entries } = timelineOf(ESTABLISHED, inboundOk, RECOVERED, EXPLORING, inboundOk);
+  expect(entries.map(({ title, tone, details }) => [title, tone, details])).toEqual([
+    ["Established", "good", `on ${A1} → ${B1}`],
+    [
+      "Peer explores",
+      "bad",
+      `${A1} → ${B1}: it hears nothing of ours there, or was asked to explore`,
+    ],
+    ["Recovered", "good", expect.any(String)],
+    ["Path failed", "bad", expect.any(String)],
+    ["Heard again", "busy", "packets come in again; ours may not arrive yet"],
+  ]);
+});
+
 test("an event that comes twice is there once", () => {
   const timeline = timelineOf(ESTABLISHED, EXPLORING);
   timeline.add(eventOf(EXPLORING, 2));

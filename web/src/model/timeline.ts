@@ -25,6 +25,8 @@ export class Timeline {
   #entries: Entry[] = [];
   /** Where each context's payload went last: events of failures do not say. */
   readonly #paths = new Map<string, LocatorPairStatus>();
+  /** Contexts whose failure is there already. */
+  readonly #exploring = new Set<string>();
 
   get entries(): readonly Entry[] {
     return this.#entries;
@@ -39,8 +41,7 @@ export class Timeline {
   add(event: MonitorEvent): void {
     const last = this.#entries.at(-1);
     if (event.event === "message" || (last && event.sequence <= last.sequence)) return;
-    const path = event.context === null ? undefined : this.#paths.get(event.context);
-    this.#entries.push(entryOf(event, path));
+    this.#entries.push(entryOf(event, this.#told(event)));
     this.#note(event);
     // Rarely, because it moves all of them.
     if (this.#entries.length > 1.1 * ENTRIES_MAX) this.#entries = this.#entries.slice(-ENTRIES_MAX);
@@ -50,29 +51,56 @@ export class Timeline {
   clear(): void {
     this.#entries = [];
     this.#paths.clear();
+    this.#exploring.clear();
+  }
+
+  #told({ context }: MonitorEvent): Told {
+    if (context === null) return { path: undefined, isExploring: false };
+    return { path: this.#paths.get(context), isExploring: this.#exploring.has(context) };
   }
 
   #note(event: MonitorEvent): void {
-    if (event.event === "established" || event.event === "restored") {
-      this.#paths.set(event.context, event);
-    } else if (event.event === "switched") {
-      this.#paths.set(event.context, event.to);
-    } else if (event.event === "closed") {
-      this.#paths.delete(event.context);
+    switch (event.event) {
+      case "established":
+      case "restored":
+        this.#paths.set(event.context, event);
+        return;
+      case "switched":
+        this.#paths.set(event.context, event.to);
+        return;
+      case "exploring":
+      case "inboundok":
+        this.#exploring.add(event.context);
+        return;
+      case "recovered":
+        this.#exploring.delete(event.context);
+        return;
+      case "closed":
+        this.#paths.delete(event.context);
+        this.#exploring.delete(event.context);
+        return;
+      default:
+        return;
     }
   }
 }
 
 type Shown = Exclude<MonitorEvent, { event: "message" }>;
 
-function entryOf(event: Shown, path: LocatorPairStatus | undefined): Entry {
+/** What earlier events told of a context. */
+interface Told {
+  readonly path: LocatorPairStatus | undefined;
+  readonly isExploring: boolean;
+}
+
+function entryOf(event: Shown, told: Told): Entry {
   return {
     sequence: event.sequence,
     time: Date.parse(event.time),
     context: event.context,
-    ...titleOf(event),
+    ...titleOf(event, told),
     subject: subjectOf(event),
-    details: detailsOf(event, path),
+    details: detailsOf(event, told),
   };
 }
 
@@ -97,10 +125,11 @@ const TITLES: Readonly<Record<Shown["event"], readonly [string, Tone]>> = {
 /** Explorations for which nothing need have failed. */
 const HARMLESS = ["command", "restart", "resumed"];
 
-function titleOf(event: Shown): { title: string; tone: Tone } {
+function titleOf(event: Shown, { isExploring }: Told): { title: string; tone: Tone } {
   if (event.event === "exploring" && HARMLESS.includes(event.cause)) {
     return { title: "Exploring", tone: "busy" };
   }
+  if (event.event === "inboundok" && !isExploring) return { title: "Peer explores", tone: "bad" };
   if (event.event === "uplink-changed") {
     return event.operational
       ? { title: "Uplink works", tone: "good" }
@@ -117,19 +146,19 @@ function subjectOf(event: Shown): string {
   return event.event === "uplink-changed" ? event.interface : "this host";
 }
 
-function detailsOf(event: Shown, path: LocatorPairStatus | undefined): string {
+function detailsOf(event: Shown, { path, isExploring }: Told): string {
   switch (event.event) {
     case "established":
     case "restored":
       return `on ${formatArrow(event)}`;
     case "failed":
       return `${FAILURES[event.cause]}; not tried again until ${new Date(event.holdUntil).toLocaleTimeString()}`;
-    case "exploring": {
-      const where = path === undefined ? "" : `${formatArrow(path)}: `;
-      return `${where}${formatBecause(event.cause)}; exploring`;
-    }
+    case "exploring":
+      return `${where(path)}${formatBecause(event.cause)}; exploring`;
     case "inboundok":
-      return "packets come in again; ours may not arrive yet";
+      return isExploring
+        ? "packets come in again; ours may not arrive yet"
+        : `${where(path)}it hears nothing of ours there, or was asked to explore`;
     case "switched":
       return `${formatArrow(event.from)} left for ${formatArrow(event.to)} (${event.cause})`;
     case "recovered":
@@ -160,6 +189,10 @@ const FAILURES = {
   "no-support": "the peer has no Shim6",
   rejected: "the peer refused",
 } as const;
+
+function where(path: LocatorPairStatus | undefined): string {
+  return path === undefined ? "" : `${formatArrow(path)}: `;
+}
 
 /** "A → B", with long addresses shortened. */
 export function formatArrow(pair: LocatorPairStatus): string {
