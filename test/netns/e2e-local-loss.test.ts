@@ -3,6 +3,7 @@ import { describeFailure, type Failure, inject } from "../../src/lab/failure.ts"
 import type { Flow } from "../../src/lab/flow.ts";
 import { startTcp, startUdp } from "../../src/lab/flows.ts";
 import { waitFor } from "../../src/lab/shell.ts";
+import type { ShimEvent } from "../../src/lab/shim-event.ts";
 import { PATIENCE, untilMoves } from "./support/progress.ts";
 import { A_TO_B, A1, B_TO_A, SEND_TIMEOUT, ShimLab } from "./support/shim-lab.ts";
 
@@ -39,11 +40,15 @@ describe("sessions whose own uplink goes away", () => {
 
   /** Who began, and why. On a busy machine the ISP's router may tell b before the kernel tells a. */
   function firstExploration(since: number): string | undefined {
-    const [first] = ["a", "b"]
-      .flatMap((host) => lab.daemon(host).events)
-      .filter(({ event, time }) => event === "exploring" && time >= since)
-      .toSorted((one, other) => one.time - other.time);
+    const first = eventsSince(since).find(({ event }) => event === "exploring");
     return first && `${first.host} ${"cause" in first ? first.cause : "?"}`;
+  }
+
+  function eventsSince(since: number): ShimEvent[] {
+    return ["a", "b"]
+      .flatMap((host) => lab.daemon(host).events)
+      .filter(({ time }) => time >= since)
+      .toSorted((one, other) => one.time - other.time);
   }
 
   // The uplink that was healed last is to be one again before the next one goes.
@@ -67,14 +72,15 @@ describe("sessions whose own uplink goes away", () => {
       onTestFinished(heal);
       await lab.untilAll(["a"], "recovered", at);
       expect(["a local-locator-lost", "b icmp-error"]).toContain(firstExploration(at));
-      const late: unknown[] = [];
+      const late: string[] = [];
       for (const flow of flows) {
         await untilMoves(flow, 50_000);
-        const silences = flow.gaps().filter(({ to }) => to > at);
-        const longest = Math.max(0, ...silences.map(({ from, to }) => to - from));
-        if (longest >= SEND_TIMEOUT * 1_000) late.push({ ...flow, longest });
+        for (const { from, to } of flow.gaps()) {
+          if (to <= at || to - from < SEND_TIMEOUT * 1_000) continue;
+          late.push(`${flow.kind} of ${flow.from} silent from ${from - at} to ${to - at} ms`);
+        }
       }
-      expect(late).toEqual([]);
+      expect(late, `the failure was at ${at}: ${JSON.stringify(eventsSince(at))}`).toEqual([]);
     });
   }
 
