@@ -8,6 +8,7 @@ const INTERFACE_DESCRIPTION_BLOCK = 1;
 const ENHANCED_PACKET_BLOCK = 6;
 const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
 const VERSION = 1;
+const OPTION_HEADER_LENGTH = 4;
 const OPTION_COMMENT = 1;
 const OPTION_NAME = 2;
 /** LINKTYPE_IPV6: packets begin with their IPv6 header. */
@@ -16,22 +17,25 @@ const LINK_TYPE_IPV6 = 229;
 /** Octets that are kept of a packet, from its IPv6 header on: that at least. */
 export const SNAP_LENGTH = { least: 40, most: 65_535 };
 
-/** Begins a file; an interface must come before its first packet. */
-export function sectionHeader(): Uint8Array {
+/**
+ * Begins a file; an interface must come before its first packet.
+ * @param comments on the file; each 65535 octets of UTF-8 at most
+ */
+export function sectionHeader(comments: readonly string[]): Uint8Array {
   const body = new Uint8Array(16);
   const view = new DataView(body.buffer);
   view.setUint32(0, BYTE_ORDER_MAGIC, true);
   view.setUint16(4, VERSION, true);
   // Nobody knows how long the section will be.
   body.fill(0xff, 8);
-  return block(SECTION_HEADER_BLOCK, body);
+  return block(SECTION_HEADER_BLOCK, body, ...options(OPTION_COMMENT, ...comments));
 }
 
 /** Interfaces are numbered from 0 on, in the order of these. */
 export function interfaceDescription(name: string): Uint8Array {
   const body = new Uint8Array(8);
   new DataView(body.buffer).setUint16(0, LINK_TYPE_IPV6, true);
-  return block(INTERFACE_DESCRIPTION_BLOCK, body, options(OPTION_NAME, name));
+  return block(INTERFACE_DESCRIPTION_BLOCK, body, ...options(OPTION_NAME, name));
 }
 
 export interface PacketRecord {
@@ -54,17 +58,21 @@ export function enhancedPacket(record: PacketRecord): Uint8Array {
   view.setUint32(12, packet.length, true);
   view.setUint32(16, originalLength, true);
   body.set(packet, 20);
-  return block(ENHANCED_PACKET_BLOCK, body, options(OPTION_COMMENT, comment));
+  return block(ENHANCED_PACKET_BLOCK, body, ...options(OPTION_COMMENT, comment));
 }
 
-/** One option and the end of options. */
-function options(code: number, text: string): Uint8Array {
+/** An option for each text, and the end of options. */
+function options(code: number, ...texts: readonly string[]): Uint8Array[] {
+  return [...texts.map((text) => option(code, text)), new Uint8Array(OPTION_HEADER_LENGTH)];
+}
+
+function option(code: number, text: string): Uint8Array {
   const value = new TextEncoder().encode(text);
-  const bytes = new Uint8Array(4 + padded(value.length) + 4);
+  const bytes = new Uint8Array(OPTION_HEADER_LENGTH + padded(value.length));
   const view = new DataView(bytes.buffer);
   view.setUint16(0, code, true);
   view.setUint16(2, value.length, true);
-  bytes.set(value, 4);
+  bytes.set(value, OPTION_HEADER_LENGTH);
   return bytes;
 }
 

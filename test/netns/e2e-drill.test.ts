@@ -72,7 +72,10 @@ describe("a drill", () => {
       rows.every(([, , comment]) => /context [0-9a-f]{12}; .*cause: /.test(comment ?? "")),
     ).toBe(true);
     expect(rows.some(([, , comment]) => comment?.includes("-> Exploring"))).toBe(true);
-    expect(await run(["capinfos", file()])).toMatch(/Name = isp1$/m);
+    const infos = await run(["capinfos", file()]);
+    expect(infos).toMatch(/Name = isp1$/m);
+    expect(infos).toContain(`l3shim: control messages, and payload: ${SNAP_LENGTH} octets`);
+    expect(infos).toContain(`; ${A1} > ${B1}; pair: ${A1} > ${B1}; state: Operational`);
   });
 
   test.each([

@@ -8,12 +8,13 @@ import { type ContextTag, formatTag } from "../../wire/tag.ts";
 import type { Clock } from "../clock.ts";
 import type { StepCause } from "../driver.ts";
 import { type CapturedMessage, controlPacket } from "./control-packet.ts";
+import { openingComments, stateOf } from "./opening-comments.ts";
 import { PayloadTaps, type PayloadTapsParts } from "./payload-taps.ts";
 
 /** Gets packets as they are known; `at` in microseconds since 1970. */
 export interface CaptureReader {
-  /** Comes first. */
-  begin(): void;
+  /** Comes first. @param comments on the whole: what is captured, and the contexts as they are */
+  begin(comments: readonly string[]): void;
   /** @param packet whole, or its beginning, from the IPv6 header on */
   packet(interfaceName: string, at: number, packet: Uint8Array, comment: string): void;
   /** So many packets of the host, payload or not, have passed unseen. */
@@ -66,7 +67,7 @@ export class CaptureHub {
     const tap = snapLength === undefined ? undefined : this.#tap(reader, snapLength);
     if (!this.hasReaders) this.#noteStates();
     this.#readers.set(reader, tap);
-    reader.begin();
+    reader.begin(openingComments(this.#parts.contexts(), snapLength));
     return () => this.#letGo(reader);
   }
 
@@ -169,10 +170,6 @@ export class CaptureHub {
     this.#states.clear();
     for (const context of this.#parts.contexts()) this.#states.set(context.tag, stateOf(context));
   }
-}
-
-function stateOf({ state, reapState }: ContextView): string {
-  return reapState ?? state;
 }
 
 function describeEvent(event: ContextEvent): string {

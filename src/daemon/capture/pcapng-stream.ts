@@ -17,8 +17,8 @@ export class PcapngStream implements CaptureReader {
     this.#out = out;
   }
 
-  begin(): void {
-    this.#out.write(sectionHeader());
+  begin(comments: readonly string[]): void {
+    this.#out.write(sectionHeader(comments));
   }
 
   packet(interfaceName: string, at: number, packet: Uint8Array, comment: string): void {
