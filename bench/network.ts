@@ -57,6 +57,8 @@ export class BenchNetwork {
   private constructor(network: Network) {
     this.#network = network;
     this.#server = this.#spawn("b", ["iperf3", "-s"]);
+    // Where nobody reads what it says it stands still after some rounds.
+    this.#server.stdout?.resume();
   }
 
   /** @throws Error without iperf3 or the right to make namespaces */
