@@ -60,6 +60,13 @@ const EBUSY = 16;
 const BATCH = 64;
 /** Batches per wake-up: the event loop gets its turn after at most 256 packets. */
 const BATCHES_PER_WAKE_UP = 4;
+/**
+ * ms to rest after a batch of {@link BUSY} packets and more that has emptied the queue: the next one
+ * is larger then, and costs less for each packet, as with a network card that moderates interrupts.
+ * A lone packet, a ping's for example, waits for nothing.
+ */
+const REST = 0.1;
+const BUSY = 4;
 /** Room for the netlink header and the attributes beside the packet. */
 const METADATA_LENGTH = 512;
 const MAX_COPY_RANGE = 65_531;
@@ -147,7 +154,9 @@ class NetfilterQueue implements PacketQueue {
   #drain(): void {
     for (let i = 0; i < BATCHES_PER_WAKE_UP; i++) {
       const count = this.#receive(this.#onBatch, (message) => this.#handleError(message));
-      if (count < BATCH) return;
+      if (count === BATCH) continue;
+      if (count >= BUSY) pause(REST);
+      return;
     }
   }
 
@@ -228,6 +237,12 @@ class NetfilterQueue implements PacketQueue {
 }
 
 const EMPTY = new Uint8Array(0);
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
+
+/** Timers have whole milliseconds only. */
+function pause(milliseconds: number): void {
+  Atomics.wait(NEVER_WOKEN, 0, 0, milliseconds);
+}
 
 /** One message configures all, so that no packet is queued with half of it. */
 function encodeQueueConfig(options: QueueOptions): Uint8Array {
