@@ -60,6 +60,9 @@
 /** Of a whole packet: MAX_EXTENSION_HEADERS of src/wire/ipv6.ts. */
 #define CHAIN_MAX 16
 
+/** A power of two. */
+#define REMEMBERED_MAX 64
+
 /** Says again what the compiler knows and the verifier has forgotten: 1 to `most`. */
 #define BOUND(length, most)                                                                        \
 	do {                                                                                       \
@@ -126,10 +129,26 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct settings);
 } settings SEC(".maps");
+
+/** A pair in the null mapping, without forks, as `pairs` had it in that generation. */
+struct remembered {
+	struct pair ulids;
+	__u32 slot;
+	__u32 generation;
+};
+
+/** By a digest of the pair. Looking into `pairs` is half of what a packet of such a pair costs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, REMEMBERED_MAX);
+	__type(key, __u32);
+	__type(value, struct remembered);
+} remembered SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -442,6 +461,63 @@ static __always_inline void tell_resumed(struct record *record, __u32 slot, __u6
 	bpf_ringbuf_submit(event, 0);
 }
 
+/* Pairs */
+
+enum standing {
+	WITHOUT_CONTEXT,
+	/** In the null mapping: packets leave as they are. */
+	OBSERVED,
+	/** Some packets at least leave on other locators. */
+	REWRITTEN,
+};
+
+static __always_inline struct remembered *place_of(const struct pair *ulids)
+{
+	__u32 key = 0;
+
+	for (int i = 0; i < 4; i++)
+		key ^= ulids->local.words[i] ^ ulids->peer.words[i];
+	key ^= key >> 16;
+	key = (key ^ key >> 8) % REMEMBERED_MAX;
+	return bpf_map_lookup_elem(&remembered, &key);
+}
+
+static __always_inline int is_same_pair(const struct pair *one, const struct pair *other)
+{
+	__u32 difference = 0;
+
+	for (int i = 0; i < 4; i++)
+		difference |= (one->local.words[i] ^ other->local.words[i]) |
+			      (one->peer.words[i] ^ other->peer.words[i]);
+	return difference == 0;
+}
+
+/** The generation is read before the pair: what user space changes meanwhile is not remembered. */
+static __always_inline enum standing standing_of(const struct pair *ulids, __u32 *slot)
+{
+	struct settings *own = own_settings();
+	__u32 generation = own ? *(volatile __u32 *)&own->generation : 0;
+	struct remembered *place = place_of(ulids);
+	struct pair_state *state;
+
+	if (place && place->generation == generation && is_same_pair(&place->ulids, ulids)) {
+		*slot = place->slot;
+		return OBSERVED;
+	}
+	state = bpf_map_lookup_elem(&pairs, ulids);
+	if (!state)
+		return WITHOUT_CONTEXT;
+	*slot = state->slot;
+	if (state->mapped || state->forks)
+		return REWRITTEN;
+	if (place) {
+		place->ulids = *ulids;
+		place->slot = *slot;
+		place->generation = generation;
+	}
+	return OBSERVED;
+}
+
 /* Deferred establishment */
 
 static __always_inline int tell_pair(__u32 kind, __u64 now, const struct pair *ulids)
@@ -512,23 +588,22 @@ static __always_inline void note_payload(struct __sk_buff *skb, __u32 slot, __u3
 	bpf_ringbuf_submit(event, 0);
 }
 
-static __always_inline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *header)
+static __noinline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *header)
 {
-	struct pair_state *state;
 	struct pair ulids;
+	__u32 slot = NO_SLOT;
 
 	ulids.local = *(struct address *)&header->daddr;
 	ulids.peer = *(struct address *)&header->saddr;
 	if (!is_ulp(skb, l2, header))
 		return PASS;
-	state = bpf_map_lookup_elem(&pairs, &ulids);
-	if (!state) {
+	if (standing_of(&ulids, &slot) == WITHOUT_CONTEXT) {
 		consider(skb, &ulids);
 		return PASS;
 	}
 	if (is_drilled(skb))
 		return DROP;
-	note_payload(skb, state->slot, 0, &ulids, octets_of(skb, l2, header));
+	note_payload(skb, slot, 0, &ulids, octets_of(skb, l2, header));
 	return PASS;
 }
 
@@ -657,8 +732,6 @@ static __noinline int udp_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *he
 	__u32 slot, length = bpf_ntohs(header->payload_len);
 	__u64 tag;
 
-	if (!is_shim6_port(skb, l2 + IPV6_LENGTH))
-		return plain_in(skb, l2, header);
 	if (!bpf_map_lookup_elem(&locals, &header->daddr))
 		return PASS;
 	if (is_drilled(skb))
@@ -896,7 +969,9 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 	case PROTOCOL_DESTINATION:
 		return shim6_in(skb, l2, &header);
 	case PROTOCOL_UDP:
-		return udp_in(skb, l2, &header);
+		if (is_shim6_port(skb, l2 + IPV6_LENGTH))
+			return udp_in(skb, l2, &header);
+		break;
 	case PROTOCOL_ICMPV6:
 		if (bpf_skb_load_bytes(skb, l2 + IPV6_LENGTH, &type, 1) < 0)
 			return PASS;
@@ -949,9 +1024,9 @@ static __always_inline void note_out(__u32 slot, const struct pair *ulids, __u32
 
 static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 {
-	struct pair_state *state;
 	struct ipv6hdr header;
 	struct pair ulids;
+	__u32 slot = NO_SLOT;
 
 	if (read_header(skb, l2, &header) < 0)
 		return PASS;
@@ -962,15 +1037,17 @@ static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 		return PASS;
 	ulids.local = *(struct address *)&header.saddr;
 	ulids.peer = *(struct address *)&header.daddr;
-	state = bpf_map_lookup_elem(&pairs, &ulids);
-	if (!state) {
+	switch (standing_of(&ulids, &slot)) {
+	case WITHOUT_CONTEXT:
 		consider(skb, &ulids);
 		return PASS;
-	}
-	/* Its socket has not looked for a route yet, or is bound to this link. */
-	if (state->mapped || state->forks)
+	case REWRITTEN:
+		/* Its socket has not looked for a route yet, or is bound to this link. */
 		return to_ulid_device(skb, l2);
-	note_out(state->slot, &ulids, packets_of(skb), octets_of(skb, l2, &header));
+	case OBSERVED:
+		break;
+	}
+	note_out(slot, &ulids, packets_of(skb), octets_of(skb, l2, &header));
 	return is_drilled(skb) ? swallow(skb, l2) : PASS;
 }
 

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT_VERSION 6
+#define LAYOUT_VERSION 7
 
 /** A context without a record: forks have the pair, no context without a selector. */
 #define NO_SLOT 0xffffffff
@@ -154,6 +154,9 @@ struct settings {
 	__u32 drilled_link;
 	/** Until then, in nanoseconds of the monotonic clock, whether user space lives or not. */
 	__u64 drilled_until;
+	/** Raised after each change of the map `pairs`: what is remembered of it no longer holds. */
+	__u32 generation;
+	__u32 reserved;
 };
 
 enum event_kind {

@@ -274,6 +274,45 @@ describe("uplink_in", () => {
   });
 });
 
+describe("what is remembered of a pair", () => {
+  const leaving = () => programs.run("uplink_out", UDP).returned;
+  const counted = () => programs.kernel.records.snapshot(SLOT).packetsOut;
+
+  beforeEach(() => {
+    programs.setMapping(undefined);
+    leaving();
+  });
+
+  test("is what the map had, until it is said to have changed", () => {
+    programs.kernel.pairs.delete(encodePair(ULIDS));
+    expect(leaving()).toBe(PASS);
+    expect(counted()).toBe(2);
+    programs.kernel.pairsChanged();
+    expect(leaving()).toBe(PASS);
+    expect(counted()).toBe(2);
+  });
+
+  test("goes with a mapping, and with forks", () => {
+    programs.setMapping(MAPPING);
+    expect(leaving()).toBe(REDIRECT);
+    programs.setMapping(undefined);
+    expect(leaving()).toBe(PASS);
+    programs.setMapping(undefined, 1);
+    expect(leaving()).toBe(REDIRECT);
+  });
+
+  test("is not taken for another pair's with the same digest, which does not tell words apart", () => {
+    const words = [0, 4, 12, 8].map((at) => PEER_ULID.subarray(at, at + 4));
+    const other = concat(...words);
+    expect(hex(other)).not.toBe(hex(PEER_ULID));
+    programs.run("uplink_out", readdressed(UDP, LOCAL_ULID, other));
+    programs.run("uplink_in", readdressed(UDP, other, LOCAL_ULID));
+    expect(programs.kernel.records.snapshot(SLOT)).toMatchObject({ packetsOut: 1, packetsIn: 0 });
+    expect(leaving()).toBe(PASS);
+    expect(counted()).toBe(2);
+  });
+});
+
 describe("uplink_out", () => {
   test("sends a mapped pair's payload to the ULID device, unchanged; never what is rewritten", () => {
     expect(programs.run("uplink_out", UDP)).toMatchObject({ returned: REDIRECT, packet: UDP });

@@ -33,7 +33,10 @@ export interface KernelContext {
 
 /** What is used of each map. */
 type Entries = Pick<BpfMap, "update" | "delete" | "entries">;
-type Maps = Readonly<Record<"pairs" | "tags" | "peerTags" | "forks", Entries>>;
+interface Maps extends Readonly<Record<"pairs" | "tags" | "peerTags" | "forks", Entries>> {
+  /** The programs are to look into `pairs` anew. */
+  readonly pairsChanged: () => void;
+}
 
 /** Writes contexts and mappings into the kernel's maps. Every write replaces an entry as a whole. */
 export class ContextMaps {
@@ -90,6 +93,7 @@ export class ContextMaps {
       peerUlid: ulids.peer,
     };
     this.#maps.pairs.update(encodePair(ulids), encodePairState(state));
+    this.#maps.pairsChanged();
     this.#deleteForks(ulids, shown.length);
     return shown.length === forks.length;
   }
@@ -97,6 +101,7 @@ export class ContextMaps {
   /** The pair has no context any more. */
   withdraw(ulids: AddressPair): void {
     this.#maps.pairs.delete(encodePair(ulids));
+    this.#maps.pairsChanged();
     this.#deleteForks(ulids, 0);
   }
 
@@ -109,6 +114,7 @@ export class ContextMaps {
       return active === undefined || !isSame(key, peerTagOf(active));
     });
     deleteWhere(pairs, ({ key }) => contexts.pair(decodePair(key)) === undefined);
+    this.#maps.pairsChanged();
     deleteWhere(forks, ({ key }) => {
       const { ulids, index } = decodeForkKey(key);
       const pair = contexts.pair(ulids);

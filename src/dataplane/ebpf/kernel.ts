@@ -9,11 +9,13 @@ import { DataPlaneError } from "../dataplane.ts";
 import {
   COUNTERS,
   encodeSettings,
+  GENERATION,
   type KernelDrill,
   type KernelSettings,
   LAYOUT_VERSION,
   layoutVersionOf,
   SETTINGS_LENGTH,
+  viewOf,
 } from "./layout.ts";
 import { TrafficRecords } from "./records.ts";
 
@@ -63,6 +65,8 @@ export class KernelHalf {
   readonly adopted: boolean;
   readonly #object: BpfObject;
   readonly #directory: string;
+  /** The map `settings`, which the programs read while it is written. */
+  readonly #memory: Uint8Array;
   #settings: KernelSettings | undefined;
 
   /** @throws DataPlaneError, SystemError when this kernel or process cannot load the programs */
@@ -98,6 +102,7 @@ export class KernelHalf {
     this.events = object.map("events");
     this.tcpQuery = object.map("tcp_query");
     this.records = new TrafficRecords(object.map("records").memory());
+    this.#memory = object.map("settings").memory();
   }
 
   program(name: string): BpfProgram {
@@ -113,8 +118,13 @@ export class KernelHalf {
   /** Once it is configured. @param drill `undefined` ends the one that there is */
   drill(drill: KernelDrill | undefined): void {
     if (this.#settings === undefined) return;
-    const value = encodeSettings(this.#settings, drill);
-    this.#object.map("settings").update(new Uint8Array(4), value);
+    this.#memory.set(encodeSettings(this.#settings, drill));
+  }
+
+  /** To be called after each change of {@link pairs}: the programs remember what they found there. */
+  pairsChanged(): void {
+    const view = viewOf(this.#memory);
+    view.setUint32(GENERATION, view.getUint32(GENERATION, true) + 1, true);
   }
 
   /** By name, over all processors. */

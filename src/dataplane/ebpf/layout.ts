@@ -18,7 +18,7 @@ import type { ContextTag } from "../../wire/tag.ts";
  */
 
 /** A daemon takes over only maps of its own version. */
-export const LAYOUT_VERSION = 6;
+export const LAYOUT_VERSION = 7;
 
 /** A pair whose packets without a tag are no context's: only forks have it. */
 export const NO_SLOT = 0xffff_ffff;
@@ -36,7 +36,9 @@ const PAIR_MAPPING_OFFSET = PLAIN_OFFSET + WAY_LENGTH;
 const SELECTOR_LENGTH = 24;
 const FORK_LENGTH = 4 + SELECTOR_LENGTH + MAPPING_LENGTH;
 const TAGGED_LENGTH = 8 + PAIR_LENGTH;
-export const SETTINGS_LENGTH = 40;
+export const SETTINGS_LENGTH = 48;
+/** Of the settings: where the generation of the map `pairs` is, 32 bits. */
+export const GENERATION = 40;
 const EVENT_LENGTH = 64;
 export const TCP_QUERY_LENGTH = 56;
 
@@ -216,8 +218,9 @@ export interface KernelDrill {
   readonly until: Instant;
 }
 
+/** All that stands before {@link GENERATION}. */
 export function encodeSettings(settings: KernelSettings, drill?: KernelDrill): Uint8Array {
-  const bytes = new Uint8Array(SETTINGS_LENGTH);
+  const bytes = new Uint8Array(GENERATION);
   const view = viewOf(bytes);
   const age = (settings.triggerAge ?? 0) * NANOSECONDS_PER_MILLISECOND;
   view.setUint32(0, LAYOUT_VERSION, true);

@@ -29,7 +29,7 @@ beforeEach(() => {
     peerTags: new FakeMap("peer tag", journal),
     forks: new FakeMap("fork", journal),
   };
-  maps = new ContextMaps(fakes);
+  maps = new ContextMaps({ ...fakes, pairsChanged: () => journal.push("new generation") });
 });
 
 function pairOf(fields: Partial<PairContexts>): PairContexts {
@@ -45,10 +45,11 @@ describe("publishing a pair", () => {
   test("has its forks in place before its entry names them, and takes them away after it", () => {
     const forks = [forkOf(1), forkOf(2), forkOf(3)];
     expect(maps.publish(pairOf({ main: context(9), forks }), undefined)).toBe(true);
-    expect(journal).toEqual(["set fork", "set fork", "set fork", "set pair"]);
+    const published = ["set pair", "new generation"];
+    expect(journal).toEqual(["set fork", "set fork", "set fork", ...published]);
     journal.length = 0;
     maps.publish(pairOf({ main: context(9), forks: forks.slice(0, 1) }), undefined);
-    expect(journal).toEqual(["set fork", "set pair", "delete fork", "delete fork"]);
+    expect(journal).toEqual(["set fork", ...published, "delete fork", "delete fork"]);
   });
 
   test("writes record, mapping, number of forks and the ULIDs' own way", () => {
@@ -84,7 +85,7 @@ describe("publishing a pair", () => {
     maps.publish(pairOf({ forks: [forkOf(1), forkOf(2)] }), undefined);
     journal.length = 0;
     maps.withdraw(ULIDS);
-    expect(journal).toEqual(["delete pair", "delete fork", "delete fork"]);
+    expect(journal).toEqual(["delete pair", "new generation", "delete fork", "delete fork"]);
   });
 });
 

@@ -60,6 +60,7 @@ export class ShimPrograms {
     const plain = { link: 1, gateway: undefined, mtu: 9000 };
     const state = { slot: SLOT, mapping, forks, plain, peerUlid: ULIDS.peer };
     this.kernel.pairs.update(encodePair(ULIDS), encodePairState(state));
+    this.kernel.pairsChanged();
   }
 
   /** Runs a program for links with Ethernet headers on an IPv6 packet. */
