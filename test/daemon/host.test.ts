@@ -267,14 +267,22 @@ test("a router that does not answer is a hint about the locators that leave by i
   expect(lost).toEqual([[address("2001:db8:2::a")]]);
 });
 
-test("packets that wait on a link without carrier are dropped, others are left to the kernel", () => {
-  host.start();
-  host.dropStranded();
-  monitor.change(twoUplinks({ links: [link(1, { carrier: false }), link(2, { up: false })] }));
-  own.log.length = 0;
-  host.dropStranded();
-  expect(own.log).toEqual(["drop what waits for fe80::1 on link 1"]);
-});
+test.each([
+  ["without carrier", { carrier: false }, [route(1), route(2)]],
+  ["that is down, whose routes are gone", { up: false }, [route(2)]],
+])(
+  "packets that wait on a link %s are dropped, others are left to the kernel",
+  (_, state, routes) => {
+    host.start();
+    own.log.length = 0;
+    host.dropStranded();
+    expect(own.log).toEqual([]);
+    monitor.change(twoUplinks({ links: [link(1, state), link(2)], routes }));
+    own.log.length = 0;
+    host.dropStranded();
+    expect(own.log).toEqual(["drop what waits for fe80::1 on link 1"]);
+  },
+);
 
 test("a context's ULID stands on the loopback interface until its last context goes", () => {
   host.start();

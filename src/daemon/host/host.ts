@@ -14,7 +14,7 @@ import { Repairs } from "./repairs.ts";
 import { SourceRouting } from "./source-routing.ts";
 import type { UlidFile } from "./ulid-file.ts";
 import { UlidKeeper } from "./ulids.ts";
-import { findUplinks, localLocators, NO_CARRIER, type Uplink, uplinkWarnings } from "./uplinks.ts";
+import { findUplinks, isCut, localLocators, type Uplink, uplinkWarnings } from "./uplinks.ts";
 
 export type HostConfig = Pick<
   DaemonConfig,
@@ -63,6 +63,8 @@ export class Host {
   #cancelLook: (() => void) | undefined;
   #started = false;
   #uplinks: readonly Uplink[] = [];
+  /** By interface index, while the link is down, too, when there is no route to it. */
+  #gateways: ReadonlyMap<number, Address> = new Map();
   #locators: readonly LocalLocator[] = [];
 
   constructor(config: HostConfig, system: HostSystem, observer: HostObserver) {
@@ -177,13 +179,15 @@ export class Host {
   }
 
   /**
-   * Drops what waits for the gateway of a link without carrier. Linux lets it wait there for
-   * three seconds, and TCP does not send again on the new path what it believes still waiting.
+   * Drops what waits for the gateway of a link that is down or without carrier. Linux lets it wait
+   * there for three seconds, and TCP does not send again on the new path what it believes still
+   * waiting. What is rewritten in the kernel is sent to the gateway though the routes are gone.
    * To be called when sessions have left such a link.
    */
   dropStranded(): void {
-    for (const { link, gateway, problem } of this.#uplinks) {
-      if (problem !== NO_CARRIER || gateway === undefined) continue;
+    for (const { link } of this.#uplinks.filter(isCut)) {
+      const gateway = this.#gateways.get(link);
+      if (gateway === undefined) continue;
       try {
         this.#own.dropWaiting(link, gateway);
       } catch (error) {
@@ -196,6 +200,7 @@ export class Host {
   #refresh(): void {
     const { network } = this.#monitor;
     this.#uplinks = findUplinks(network, this.#config, this.#uplinks, this.#lookAtLives());
+    this.#gateways = lastGateways(this.#uplinks, this.#gateways);
     this.#addresses.apply(this.#uplinks, network, this.#ulids.held);
     const locators = this.#withHeldUlids(localLocators(this.#uplinks)).map((locator) =>
       this.#withProver(locator),
@@ -275,4 +280,15 @@ function sameLocators(a: readonly LocalLocator[], b: readonly LocalLocator[]): b
   const facts = (locators: readonly LocalLocator[]) =>
     JSON.stringify(locators.map((locator) => ({ ...locator, prover: undefined })));
   return facts(a) === facts(b) && a.every(({ prover }, i) => prover === b[i]?.prover);
+}
+
+function lastGateways(
+  uplinks: readonly Uplink[],
+  before: ReadonlyMap<number, Address>,
+): Map<number, Address> {
+  return new Map(
+    uplinks.flatMap(({ link, gateway = before.get(link) }) =>
+      gateway === undefined ? [] : [[link, gateway] as const],
+    ),
+  );
 }

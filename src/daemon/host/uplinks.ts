@@ -38,7 +38,13 @@ export interface UplinkLocator {
 }
 
 /** The problem of an uplink whose link is up and leads nowhere. */
-export const NO_CARRIER = "no carrier";
+const NO_CARRIER = "no carrier";
+const IS_DOWN = "the interface is down";
+
+/** Nothing that is sent there goes anywhere. */
+export function isCut({ problem }: Pick<Uplink, "problem">): boolean {
+  return problem === NO_CARRIER || problem === IS_DOWN;
+}
 
 /**
  * The host's uplinks: every interface that has, or had when last looked at, an IPv6 default
@@ -125,7 +131,7 @@ function linkProblem(
   route: Route | undefined,
   settings: UplinkConfig | undefined,
 ): string | undefined {
-  if (!link.up) return "the interface is down";
+  if (!link.up) return IS_DOWN;
   if (!link.carrier || !link.running) return NO_CARRIER;
   if (route === undefined && settings === undefined) return "no default route";
   return undefined;
