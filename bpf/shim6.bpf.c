@@ -229,11 +229,9 @@ static __always_inline struct record *record_of(__u32 slot)
 static __always_inline void record_out(struct record *record, __u64 now, __u32 packets,
 				       __u32 octets)
 {
+	if (!record->first_out || record->last_in >= record->last_out)
+		record->first_out = now;
 	record->last_out = now;
-	if (!record->first_unanswered_out)
-		record->first_unanswered_out = now;
-	if (record->first_unanswered_in)
-		record->first_unanswered_in = 0;
 	__sync_fetch_and_add(&record->packets_out, packets);
 	__sync_fetch_and_add(&record->bytes_out, octets);
 }
@@ -241,11 +239,9 @@ static __always_inline void record_out(struct record *record, __u64 now, __u32 p
 static __always_inline void record_in(struct record *record, __u64 now, __u32 packets,
 				      __u32 octets)
 {
+	if (!record->first_in || record->last_out >= record->last_in)
+		record->first_in = now;
 	record->last_in = now;
-	if (!record->first_unanswered_in)
-		record->first_unanswered_in = now;
-	if (record->first_unanswered_out)
-		record->first_unanswered_out = 0;
 	__sync_fetch_and_add(&record->packets_in, packets);
 	__sync_fetch_and_add(&record->bytes_in, octets);
 }

@@ -114,11 +114,13 @@ struct peer_tag {
 
 /**
  * The traffic of a context (src/core/traffic.ts); instants are nanoseconds of the monotonic
- * clock, 0 for never. User space reads and marks it through mapped memory.
+ * clock, 0 for never. User space reads and marks it through mapped memory. Each direction has a
+ * cache line of its own, and writes only there: often they are on different processors.
  */
 struct record {
 	__u64 last_out;
-	__u64 first_unanswered_out;
+	/** The first one since the last packet the other way: unanswered while it is the later one. */
+	__u64 first_out;
 	__u64 packets_out;
 	__u64 bytes_out;
 	__u32 flags;
@@ -126,7 +128,7 @@ struct record {
 	__u32 awaited;
 	__u32 reserved[6];
 	__u64 last_in;
-	__u64 first_unanswered_in;
+	__u64 first_in;
 	__u64 packets_in;
 	__u64 bytes_in;
 	__u64 reserved2[4];

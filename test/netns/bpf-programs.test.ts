@@ -274,6 +274,28 @@ describe("uplink_in", () => {
   });
 });
 
+test("the first packet is unanswered until one goes the other way, however they come", () => {
+  const programOf = { out: "uplink_out", in: "uplink_in" } as const;
+  const packetOf = { out: UDP, in: readdressed(UDP, PEER_ULID, LOCAL_ULID) } as const;
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom("out", "in", "mark"), { maxLength: 12 }), (steps) => {
+      programs.kernel.records.reset(SLOT);
+      programs.setMapping(undefined);
+      let [out, back]: (number | undefined)[] = [];
+      for (const step of steps) {
+        if (step === "mark") programs.kernel.records.mark(SLOT, "out");
+        else programs.run(programOf[step], packetOf[step]);
+        const traffic = programs.kernel.records.snapshot(SLOT);
+        if (step === "mark") out = undefined;
+        else if (step === "out") [out, back] = [out ?? traffic.lastOut, undefined];
+        else [out, back] = [undefined, back ?? traffic.lastIn];
+        expect([traffic.firstUnansweredOut, traffic.firstUnansweredIn]).toEqual([out, back]);
+      }
+    }),
+    RUNS,
+  );
+});
+
 describe("what is remembered of a pair", () => {
   const leaving = () => programs.run("uplink_out", UDP).returned;
   const counted = () => programs.kernel.records.snapshot(SLOT).packetsOut;

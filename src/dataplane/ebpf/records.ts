@@ -6,13 +6,13 @@ const RECORD_LENGTH = 128;
 
 /** Where things are in a record of `records`. */
 const LAST_OUT = 0;
-const FIRST_UNANSWERED_OUT = 8;
+const FIRST_OUT = 8;
 const PACKETS_OUT = 16;
 const BYTES_OUT = 24;
 const FLAGS = 32;
 const AWAITED = 36;
 const LAST_IN = 64;
-const FIRST_UNANSWERED_IN = 72;
+const FIRST_IN = 72;
 const PACKETS_IN = 80;
 const BYTES_IN = 88;
 
@@ -48,8 +48,8 @@ export class TrafficRecords {
     return {
       lastOut: this.#instant(at + LAST_OUT),
       lastIn: this.#instant(at + LAST_IN),
-      firstUnansweredOut: this.#instant(at + FIRST_UNANSWERED_OUT),
-      firstUnansweredIn: this.#instant(at + FIRST_UNANSWERED_IN),
+      firstUnansweredOut: this.#unanswered(at + FIRST_OUT, at + LAST_IN),
+      firstUnansweredIn: this.#unanswered(at + FIRST_IN, at + LAST_OUT),
       packetsOut: this.#number(at + PACKETS_OUT),
       packetsIn: this.#number(at + PACKETS_IN),
       bytesOut: this.#number(at + BYTES_OUT),
@@ -59,7 +59,7 @@ export class TrafficRecords {
 
   /** What went in that direction so far is answered. */
   mark(slot: number, direction: TrafficDirection): void {
-    const field = direction === "out" ? FIRST_UNANSWERED_OUT : FIRST_UNANSWERED_IN;
+    const field = direction === "out" ? FIRST_OUT : FIRST_IN;
     this.#view.setBigUint64(slot * RECORD_LENGTH + field, 0n, true);
   }
 
@@ -77,6 +77,12 @@ export class TrafficRecords {
   ): void {
     const value = (flags.watched ? WATCHED : 0) | (flags.withholding ? WITHHOLDING : 0);
     this.#view.setUint32(slot * RECORD_LENGTH + FLAGS, value, true);
+  }
+
+  /** The first packet since the last one the other way, unless that came after it. */
+  #unanswered(first: number, lastOther: number): Instant | undefined {
+    const isAnswered = this.#number(lastOther) >= this.#number(first);
+    return isAnswered ? undefined : this.#instant(first);
   }
 
   #instant(at: number): Instant | undefined {

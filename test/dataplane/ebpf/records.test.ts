@@ -37,10 +37,18 @@ test("there are as many as the memory holds", () => {
 test("instants are milliseconds, and 0 is never", () => {
   fill();
   expect(records.snapshot(1)).toEqual({
-    ...{ lastOut: 4, lastIn: 2.5, firstUnansweredOut: 3, firstUnansweredIn: 1e-6 },
+    ...{ lastOut: 4, lastIn: 2.5, firstUnansweredOut: 3, firstUnansweredIn: undefined },
     ...{ packetsOut: 7, packetsIn: 5, bytesOut: 2 ** 40, bytesIn: 600 },
   });
   expect(records.snapshot(0)).toMatchObject({ lastOut: undefined, firstUnansweredIn: undefined });
+});
+
+test("what came first is unanswered until something goes the other way", () => {
+  fill();
+  write(72, 4_000_001n);
+  expect(records.snapshot(1).firstUnansweredIn).toBe(4.000001);
+  write(72, 4_000_000n);
+  expect(records.snapshot(1).firstUnansweredIn).toBeUndefined();
 });
 
 test("a mark answers one direction, and nothing else changes", () => {
