@@ -60,9 +60,6 @@
 /** Of a whole packet: MAX_EXTENSION_HEADERS of src/wire/ipv6.ts. */
 #define CHAIN_MAX 16
 
-/** A power of two. */
-#define REMEMBERED_MAX 64
-
 /** Says again what the compiler knows and the verifier has forgotten: 1 to `most`. */
 #define BOUND(length, most)                                                                        \
 	do {                                                                                       \
@@ -135,16 +132,13 @@ struct {
 	__type(value, struct settings);
 } settings SEC(".maps");
 
-/** A pair in the null mapping, without forks, as `pairs` had it in that generation. */
-struct remembered {
-	struct pair ulids;
-	__u32 slot;
-	__u32 generation;
-};
-
-/** By a digest of the pair. Looking into `pairs` is half of what a packet of such a pair costs. */
+/**
+ * By processor, and there by a digest of the pair. Without it half of what a packet of such a pair
+ * costs is to look into `pairs`, and half of the rest that processors take records from each other.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, REMEMBERED_MAX);
 	__type(key, __u32);
 	__type(value, struct remembered);
@@ -226,24 +220,39 @@ static __always_inline struct record *record_of(__u32 slot)
 	return bpf_map_lookup_elem(&records, &slot);
 }
 
-static __always_inline void record_out(struct record *record, __u64 now, __u32 packets,
-				       __u32 octets)
+/** It may be the first packet since the last one the other way. */
+static __always_inline void consider_first(struct flow *flow, __u64 time, __u64 limit)
 {
-	if (!record->first_out || record->last_in >= record->last_out)
-		record->first_out = now;
-	record->last_out = now;
-	__sync_fetch_and_add(&record->packets_out, packets);
-	__sync_fetch_and_add(&record->bytes_out, octets);
+	if (time <= limit) {
+		if (time > flow->recent)
+			flow->recent = time;
+	} else if (flow->first <= limit || time < flow->first) {
+		flow->first = time;
+	}
 }
 
-static __always_inline void record_in(struct record *record, __u64 now, __u32 packets,
-				      __u32 octets)
+/**
+ * A packet has gone, and maybe others before it of which the record has not heard.
+ * @param before when the last of those went, 0 for none
+ */
+static __always_inline void tell_flow(struct flow *flow, const struct flow *other, __u64 before,
+				      __u64 now)
 {
-	if (!record->first_in || record->last_out >= record->last_in)
-		record->first_in = now;
-	record->last_in = now;
-	__sync_fetch_and_add(&record->packets_in, packets);
-	__sync_fetch_and_add(&record->bytes_in, octets);
+	struct settings *own = own_settings();
+	__u64 limit = other->last + (own ? own->telling_interval : 0);
+
+	if (limit < flow->marked)
+		limit = flow->marked;
+	consider_first(flow, before, limit);
+	consider_first(flow, now, limit);
+	if (now > flow->last)
+		flow->last = now;
+}
+
+static __always_inline void add_to_flow(struct flow *flow, __u64 packets, __u64 octets)
+{
+	__sync_fetch_and_add(&flow->packets, packets);
+	__sync_fetch_and_add(&flow->bytes, octets);
 }
 
 /* Events */
@@ -467,6 +476,13 @@ enum standing {
 	REWRITTEN,
 };
 
+static __always_inline __u32 current_generation(void)
+{
+	struct settings *own = own_settings();
+
+	return own ? *(volatile __u32 *)&own->generation : 0;
+}
+
 static __always_inline struct remembered *place_of(const struct pair *ulids)
 {
 	__u32 key = 0;
@@ -474,7 +490,7 @@ static __always_inline struct remembered *place_of(const struct pair *ulids)
 	for (int i = 0; i < 4; i++)
 		key ^= ulids->local.words[i] ^ ulids->peer.words[i];
 	key ^= key >> 16;
-	key = (key ^ key >> 8) % REMEMBERED_MAX;
+	key = (key ^ key >> 8) % REMEMBERED_MAX + REMEMBERED_MAX * bpf_get_smp_processor_id();
 	return bpf_map_lookup_elem(&remembered, &key);
 }
 
@@ -488,16 +504,59 @@ static __always_inline int is_same_pair(const struct pair *one, const struct pai
 	return difference == 0;
 }
 
-/** The generation is read before the pair: what user space changes meanwhile is not remembered. */
-static __always_inline enum standing standing_of(const struct pair *ulids, __u32 *slot)
+/** The record gets what it has not heard, unless it is another context's by now. */
+static __always_inline void settle(struct remembered *place)
 {
-	struct settings *own = own_settings();
-	__u32 generation = own ? *(volatile __u32 *)&own->generation : 0;
+	struct record *record = record_of(place->slot);
+
+	if (!record || record->incarnation != place->incarnation)
+		return;
+	if (place->out.last) {
+		tell_flow(&record->out, &record->in, place->out.last, place->out.last);
+		add_to_flow(&record->out, place->out.packets, place->out.bytes);
+	}
+	if (place->in.last) {
+		tell_flow(&record->in, &record->out, place->in.last, place->in.last);
+		add_to_flow(&record->in, place->in.packets, place->in.bytes);
+	}
+}
+
+/** Unless somebody wants to hear of the context's next packet. */
+static __noinline int remember(struct remembered *place, const struct pair *ulids, __u32 slot,
+			       __u32 generation)
+{
+	const struct seen nothing = {};
+	struct record *record = record_of(slot);
+
+	if (!record || record->awaited || record->flags & RECORD_WATCHED)
+		return 0;
+	if (place->slot != slot || place->incarnation != record->incarnation ||
+	    !is_same_pair(&place->ulids, ulids)) {
+		settle(place);
+		place->slot = slot;
+		place->incarnation = record->incarnation;
+		place->ulids = *ulids;
+		place->out = nothing;
+		place->in = nothing;
+	}
+	place->generation = generation;
+	return 1;
+}
+
+/**
+ * The generation is read before the pair: what user space changes meanwhile is not remembered.
+ * @param found where what is remembered of an observed pair is; untouched if nothing is
+ */
+static __always_inline enum standing standing_of(const struct pair *ulids, __u32 *slot,
+						 struct remembered **found)
+{
+	__u32 generation = current_generation();
 	struct remembered *place = place_of(ulids);
 	struct pair_state *state;
 
 	if (place && place->generation == generation && is_same_pair(&place->ulids, ulids)) {
 		*slot = place->slot;
+		*found = place;
 		return OBSERVED;
 	}
 	state = bpf_map_lookup_elem(&pairs, ulids);
@@ -506,12 +565,29 @@ static __always_inline enum standing standing_of(const struct pair *ulids, __u32
 	*slot = state->slot;
 	if (state->mapped || state->forks)
 		return REWRITTEN;
-	if (place) {
-		place->ulids = *ulids;
-		place->slot = *slot;
-		place->generation = generation;
-	}
+	if (place && remember(place, ulids, *slot, generation))
+		*found = place;
 	return OBSERVED;
+}
+
+/**
+ * This processor's next packet of a remembered pair. User space reads what is seen here, and
+ * raises the generation after it has marked a record: so one of both hears of the other.
+ * @returns whether the record is to hear of the packet now
+ */
+static __always_inline int see(const struct remembered *place, struct seen *seen, __u64 now,
+			       __u32 packets, __u32 octets)
+{
+	struct settings *own = own_settings();
+
+	seen->last = now;
+	__sync_fetch_and_add(&seen->packets, packets);
+	__sync_fetch_and_add(&seen->bytes, octets);
+	if (own && now - seen->told < own->telling_interval &&
+	    place->generation == *(volatile __u32 *)&own->generation)
+		return 0;
+	seen->told = now;
+	return 1;
 }
 
 /* Deferred establishment */
@@ -563,16 +639,11 @@ static __noinline int consider(struct __sk_buff *skb, const struct pair *ulids)
 
 /* Inbound */
 
-static __always_inline void note_payload(struct __sk_buff *skb, __u32 slot, __u32 tagged,
-					 const struct pair *ulids, __u32 octets)
+static __always_inline void tell_payload(struct record *record, __u32 slot, __u32 tagged,
+					 __u64 now, const struct pair *ulids)
 {
-	struct record *record = record_of(slot);
-	__u64 now = bpf_ktime_get_ns();
 	struct event *event;
 
-	if (!record)
-		return;
-	record_in(record, now, packets_of(skb), octets);
 	tell_resumed(record, slot, now, ulids);
 	if (!(record->flags & RECORD_WATCHED))
 		return;
@@ -584,8 +655,39 @@ static __always_inline void note_payload(struct __sk_buff *skb, __u32 slot, __u3
 	bpf_ringbuf_submit(event, 0);
 }
 
+/** Of a pair that is not remembered. */
+static __always_inline void note_payload(struct __sk_buff *skb, __u32 slot, __u32 tagged,
+					 const struct pair *ulids, __u32 octets)
+{
+	struct record *record = record_of(slot);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!record)
+		return;
+	tell_flow(&record->in, &record->out, 0, now);
+	add_to_flow(&record->in, packets_of(skb), octets);
+	tell_payload(record, slot, tagged, now, ulids);
+}
+
+/** Of one that is. */
+static __always_inline void see_payload(struct __sk_buff *skb, struct remembered *place,
+					const struct pair *ulids, __u32 octets)
+{
+	__u64 now = bpf_ktime_get_ns(), before = place->in.last;
+	struct record *record;
+
+	if (!see(place, &place->in, now, packets_of(skb), octets))
+		return;
+	record = record_of(place->slot);
+	if (!record)
+		return;
+	tell_flow(&record->in, &record->out, before, now);
+	tell_payload(record, place->slot, 0, now, ulids);
+}
+
 static __noinline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *header)
 {
+	struct remembered *place = 0;
 	struct pair ulids;
 	__u32 slot = NO_SLOT;
 
@@ -593,13 +695,16 @@ static __noinline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *
 	ulids.peer = *(struct address *)&header->saddr;
 	if (!is_ulp(skb, l2, header))
 		return PASS;
-	if (standing_of(&ulids, &slot) == WITHOUT_CONTEXT) {
+	if (standing_of(&ulids, &slot, &place) == WITHOUT_CONTEXT) {
 		consider(skb, &ulids);
 		return PASS;
 	}
 	if (is_drilled(skb))
 		return DROP;
-	note_payload(skb, slot, 0, &ulids, octets_of(skb, l2, header));
+	if (place)
+		see_payload(skb, place, &ulids, octets_of(skb, l2, header));
+	else
+		note_payload(skb, slot, 0, &ulids, octets_of(skb, l2, header));
 	return PASS;
 }
 
@@ -1014,12 +1119,30 @@ static __always_inline void note_out(__u32 slot, const struct pair *ulids, __u32
 
 	if (!record)
 		return;
-	record_out(record, now, packets, octets);
+	tell_flow(&record->out, &record->in, 0, now);
+	add_to_flow(&record->out, packets, octets);
 	tell_resumed(record, slot, now, ulids);
+}
+
+/** Of a pair that is remembered. */
+static __always_inline void see_out(struct __sk_buff *skb, struct remembered *place,
+				    const struct pair *ulids, __u32 octets)
+{
+	__u64 now = bpf_ktime_get_ns(), before = place->out.last;
+	struct record *record;
+
+	if (!see(place, &place->out, now, packets_of(skb), octets))
+		return;
+	record = record_of(place->slot);
+	if (!record)
+		return;
+	tell_flow(&record->out, &record->in, before, now);
+	tell_resumed(record, place->slot, now, ulids);
 }
 
 static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 {
+	struct remembered *place = 0;
 	struct ipv6hdr header;
 	struct pair ulids;
 	__u32 slot = NO_SLOT;
@@ -1033,7 +1156,7 @@ static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 		return PASS;
 	ulids.local = *(struct address *)&header.saddr;
 	ulids.peer = *(struct address *)&header.daddr;
-	switch (standing_of(&ulids, &slot)) {
+	switch (standing_of(&ulids, &slot, &place)) {
 	case WITHOUT_CONTEXT:
 		consider(skb, &ulids);
 		return PASS;
@@ -1043,7 +1166,10 @@ static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 	case OBSERVED:
 		break;
 	}
-	note_out(slot, &ulids, packets_of(skb), octets_of(skb, l2, &header));
+	if (place)
+		see_out(skb, place, &ulids, octets_of(skb, l2, &header));
+	else
+		note_out(slot, &ulids, packets_of(skb), octets_of(skb, l2, &header));
 	return is_drilled(skb) ? swallow(skb, l2) : PASS;
 }
 

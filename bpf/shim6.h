@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT_VERSION 7
+#define LAYOUT_VERSION 8
 
 /** A context without a record: forks have the pair, no context without a selector. */
 #define NO_SLOT 0xffffffff
@@ -113,25 +113,67 @@ struct peer_tag {
 };
 
 /**
- * The traffic of a context (src/core/traffic.ts); instants are nanoseconds of the monotonic
- * clock, 0 for never. User space reads and marks it through mapped memory. Each direction has a
- * cache line of its own, and writes only there: often they are on different processors.
+ * One way of a context's traffic; instants are nanoseconds of the monotonic clock, 0 for never.
+ *
+ * What processors remember of a pair (struct remembered) the record hears of once in
+ * `settings.telling_interval`, so that they need not take it from each other for every packet.
+ * Hence the first packet since the last one the other way is known to within twice that, and
+ * not from one field: it is the earliest that went after the last one the other way, of `recent`,
+ * `first` and each processor's own last one.
+ */
+struct flow {
+	__u64 last;
+	/**
+	 * The last packet that some packet the other way may have come after, as far as this record
+	 * knows: until one interval after the last one it has heard of.
+	 */
+	__u64 recent;
+	/** The first one after that. */
+	__u64 first;
+	__u64 packets;
+	__u64 bytes;
+	/** Set by user space: what went until then counts as answered. */
+	__u64 marked;
+};
+
+/**
+ * The traffic of a context (src/core/traffic.ts). User space reads and marks it through mapped
+ * memory. Each direction has a cache line of its own.
  */
 struct record {
-	__u64 last_out;
-	/** The first one since the last packet the other way: unanswered while it is the later one. */
-	__u64 first_out;
-	__u64 packets_out;
-	__u64 bytes_out;
+	struct flow out;
 	__u32 flags;
 	/** User space sets it to be told of the next packet, whichever way it goes. */
 	__u32 awaited;
-	__u32 reserved[6];
-	__u64 last_in;
-	__u64 first_in;
-	__u64 packets_in;
-	__u64 bytes_in;
-	__u64 reserved2[4];
+	/** Another one for each context that the record is used for. */
+	__u32 incarnation;
+	__u32 reserved;
+	struct flow in;
+	__u32 reserved2[4];
+};
+
+/** Places for each processor: a power of two. */
+#define REMEMBERED_MAX 64
+
+/** What a processor has seen, one way, of a pair that it remembers. The counts are not the record's. */
+struct seen {
+	__u64 last;
+	/** When it last told the record. */
+	__u64 told;
+	__u64 packets;
+	__u64 bytes;
+};
+
+/** A pair in the null mapping, without forks, as `pairs` had it in that generation. */
+struct remembered {
+	struct pair ulids;
+	__u32 slot;
+	__u32 generation;
+	/** Of the record at that time. */
+	__u32 incarnation;
+	__u32 reserved[5];
+	struct seen out;
+	struct seen in;
 };
 
 /** A pair that may become worth a context. */
@@ -156,9 +198,11 @@ struct settings {
 	__u32 drilled_link;
 	/** Until then, in nanoseconds of the monotonic clock, whether user space lives or not. */
 	__u64 drilled_until;
-	/** Raised after each change of the map `pairs`: what is remembered of it no longer holds. */
+	/** Nanoseconds; see struct flow. */
+	__u32 telling_interval;
+	/** Raised after each change of the map `pairs`, or of what a record asks for: what is remembered
+	 * no longer holds. */
 	__u32 generation;
-	__u32 reserved;
 };
 
 enum event_kind {

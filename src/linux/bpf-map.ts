@@ -218,8 +218,9 @@ export function valueLength(type: number, valueSize: number): number {
   return PER_CPU_TYPES.includes(type) ? possibleCpus() * align8(valueSize) : valueSize;
 }
 
-/** The kernel's list looks like "0-3" or "0,2-7". */
-function possibleCpus(): number {
+/** How many processors the kernel may ever have: their numbers are below that. */
+export function possibleCpus(): number {
+  // "0-3" or "0,2-7".
   const list = readFileSync("/sys/devices/system/cpu/possible", "utf8").trim();
   return 1 + Math.max(...list.split(/[-,]/).map(Number));
 }

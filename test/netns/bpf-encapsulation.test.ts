@@ -15,6 +15,7 @@ import {
   PEER_LOCATOR,
   PEER_TAG,
   PEER_ULID,
+  ULIDS,
 } from "./support/shim-packets.ts";
 import { DROP, PASS, REDIRECT, ShimPrograms, SLOT } from "./support/shim-programs.ts";
 
@@ -30,7 +31,7 @@ beforeAll(() => {
 });
 
 beforeEach(() => {
-  programs.kernel.records.reset(SLOT);
+  programs.kernel.records.reset(SLOT, ULIDS);
   const locators = { ...LOCATORS, encapsulated: true };
   programs.setMapping({ ...MAPPING, mapping: { ...MAPPING.mapping, locators } });
 });

@@ -20,6 +20,7 @@ import {
   PEER_LOCATOR,
   PEER_ULID,
   rewritten,
+  ULIDS,
 } from "./support/shim-packets.ts";
 import { DROP, PASS, ShimPrograms, SLOT } from "./support/shim-programs.ts";
 
@@ -39,7 +40,7 @@ beforeAll(() => {
 });
 
 beforeEach(() => {
-  programs.kernel.records.reset(SLOT);
+  programs.kernel.records.reset(SLOT, ULIDS);
   programs.setMapping(MAPPING);
 });
 

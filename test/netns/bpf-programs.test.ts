@@ -52,7 +52,7 @@ beforeAll(() => {
 });
 
 beforeEach(() => {
-  programs.kernel.records.reset(SLOT);
+  programs.kernel.records.reset(SLOT, ULIDS);
   programs.setMapping(MAPPING);
 });
 
@@ -271,67 +271,6 @@ describe("uplink_in", () => {
       }),
       { numRuns: 1000 },
     );
-  });
-});
-
-test("the first packet is unanswered until one goes the other way, however they come", () => {
-  const programOf = { out: "uplink_out", in: "uplink_in" } as const;
-  const packetOf = { out: UDP, in: readdressed(UDP, PEER_ULID, LOCAL_ULID) } as const;
-  fc.assert(
-    fc.property(fc.array(fc.constantFrom("out", "in", "mark"), { maxLength: 12 }), (steps) => {
-      programs.kernel.records.reset(SLOT);
-      programs.setMapping(undefined);
-      let [out, back]: (number | undefined)[] = [];
-      for (const step of steps) {
-        if (step === "mark") programs.kernel.records.mark(SLOT, "out");
-        else programs.run(programOf[step], packetOf[step]);
-        const traffic = programs.kernel.records.snapshot(SLOT);
-        if (step === "mark") out = undefined;
-        else if (step === "out") [out, back] = [out ?? traffic.lastOut, undefined];
-        else [out, back] = [undefined, back ?? traffic.lastIn];
-        expect([traffic.firstUnansweredOut, traffic.firstUnansweredIn]).toEqual([out, back]);
-      }
-    }),
-    RUNS,
-  );
-});
-
-describe("what is remembered of a pair", () => {
-  const leaving = () => programs.run("uplink_out", UDP).returned;
-  const counted = () => programs.kernel.records.snapshot(SLOT).packetsOut;
-
-  beforeEach(() => {
-    programs.setMapping(undefined);
-    leaving();
-  });
-
-  test("is what the map had, until it is said to have changed", () => {
-    programs.kernel.pairs.delete(encodePair(ULIDS));
-    expect(leaving()).toBe(PASS);
-    expect(counted()).toBe(2);
-    programs.kernel.pairsChanged();
-    expect(leaving()).toBe(PASS);
-    expect(counted()).toBe(2);
-  });
-
-  test("goes with a mapping, and with forks", () => {
-    programs.setMapping(MAPPING);
-    expect(leaving()).toBe(REDIRECT);
-    programs.setMapping(undefined);
-    expect(leaving()).toBe(PASS);
-    programs.setMapping(undefined, 1);
-    expect(leaving()).toBe(REDIRECT);
-  });
-
-  test("is not taken for another pair's with the same digest, which does not tell words apart", () => {
-    const words = [0, 4, 12, 8].map((at) => PEER_ULID.subarray(at, at + 4));
-    const other = concat(...words);
-    expect(hex(other)).not.toBe(hex(PEER_ULID));
-    programs.run("uplink_out", readdressed(UDP, LOCAL_ULID, other));
-    programs.run("uplink_in", readdressed(UDP, other, LOCAL_ULID));
-    expect(programs.kernel.records.snapshot(SLOT)).toMatchObject({ packetsOut: 1, packetsIn: 0 });
-    expect(leaving()).toBe(PASS);
-    expect(counted()).toBe(2);
   });
 });
 

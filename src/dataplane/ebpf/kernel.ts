@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { BpfMap } from "../../linux/bpf-map.ts";
+import { BpfMap, possibleCpus } from "../../linux/bpf-map.ts";
 import { BpfObject } from "../../linux/bpf-object.ts";
 import type { BpfProgram } from "../../linux/bpf-program.ts";
 import { isBpffs } from "../../linux/bpffs.ts";
@@ -14,8 +14,8 @@ import {
   type KernelSettings,
   LAYOUT_VERSION,
   layoutVersionOf,
+  REMEMBERED_MAX,
   SETTINGS_LENGTH,
-  viewOf,
 } from "./layout.ts";
 import { TrafficRecords } from "./records.ts";
 
@@ -25,6 +25,7 @@ const MAP_NAMES = [
   "peer_tags",
   "forks",
   "records",
+  "remembered",
   "candidates",
   "locals",
   "settings",
@@ -76,6 +77,7 @@ export class KernelHalf {
     const found = findPinned(options.pinDirectory);
     try {
       for (const name of SIZED) object.setMaxEntries(name, options.contexts);
+      object.setMaxEntries("remembered", REMEMBERED_MAX * possibleCpus());
       if (found !== undefined) reuseAll(object, found);
       object.load();
       const half = new KernelHalf(object, options.pinDirectory, found !== undefined);
@@ -101,8 +103,12 @@ export class KernelHalf {
     this.candidates = object.map("candidates");
     this.events = object.map("events");
     this.tcpQuery = object.map("tcp_query");
-    this.records = new TrafficRecords(object.map("records").memory());
     this.#memory = object.map("settings").memory();
+    this.records = new TrafficRecords({
+      records: object.map("records").memory(),
+      remembered: object.map("remembered").memory(),
+      forget: () => this.pairsChanged(),
+    });
   }
 
   program(name: string): BpfProgram {
@@ -123,8 +129,8 @@ export class KernelHalf {
 
   /** To be called after each change of {@link pairs}: the programs remember what they found there. */
   pairsChanged(): void {
-    const view = viewOf(this.#memory);
-    view.setUint32(GENERATION, view.getUint32(GENERATION, true) + 1, true);
+    const { buffer, byteOffset } = this.#memory;
+    Atomics.add(new Uint32Array(buffer, byteOffset + GENERATION, 1), 0, 1);
   }
 
   /** By name, over all processors. */
@@ -230,9 +236,14 @@ function isOurVersion(maps: Map<MapName, BpfMap>): boolean {
   return settings.lookup(new Uint8Array(4), value) && layoutVersionOf(value) === LAYOUT_VERSION;
 }
 
+/** Others are as large as the programs' source says. */
+function isSizedHere(name: MapName): boolean {
+  return name === "remembered" || SIZED.includes(name);
+}
+
 function reuseAll(object: BpfObject, found: Map<MapName, BpfMap>): void {
   for (const [name, map] of found) {
-    if (SIZED.includes(name)) object.setMaxEntries(name, map.maxEntries);
+    if (isSizedHere(name)) object.setMaxEntries(name, map.maxEntries);
     object.reuseMap(name, map);
   }
 }

@@ -18,7 +18,7 @@ import type { ContextTag } from "../../wire/tag.ts";
  */
 
 /** A daemon takes over only maps of its own version. */
-export const LAYOUT_VERSION = 7;
+export const LAYOUT_VERSION = 8;
 
 /** A pair whose packets without a tag are no context's: only forks have it. */
 export const NO_SLOT = 0xffff_ffff;
@@ -37,12 +37,22 @@ const SELECTOR_LENGTH = 24;
 const FORK_LENGTH = 4 + SELECTOR_LENGTH + MAPPING_LENGTH;
 const TAGGED_LENGTH = 8 + PAIR_LENGTH;
 export const SETTINGS_LENGTH = 48;
-/** Of the settings: where the generation of the map `pairs` is, 32 bits. */
-export const GENERATION = 40;
+/** Of the settings: where the generation of what the programs may remember is, 32 bits. */
+export const GENERATION = 44;
 const EVENT_LENGTH = 64;
 export const TCP_QUERY_LENGTH = 56;
 
 export const NANOSECONDS_PER_MILLISECOND = 1e6;
+
+/** Places for each processor in the map `remembered`, and the octets of one. */
+export const REMEMBERED_MAX = 64;
+export const REMEMBERED_LENGTH = 128;
+
+/**
+ * Nanoseconds after which a processor tells a record of what it has seen of a pair. REAP's times are
+ * tens of milliseconds at least.
+ */
+const TELLING_INTERVAL = 1_000_000;
 
 /** The counters of the kernel's half, in the order of `enum counter`. */
 export const COUNTERS = [
@@ -62,6 +72,15 @@ export function encodePair({ local, peer }: AddressPair): Uint8Array {
   const bytes = new Uint8Array(PAIR_LENGTH);
   writePair(bytes, 0, { local, peer });
   return bytes;
+}
+
+/** The place of a pair among those of a processor, as the programs have it. */
+export function rememberedDigest(ulids: AddressPair): number {
+  const words = viewOf(encodePair(ulids));
+  let key = 0;
+  for (let at = 0; at < PAIR_LENGTH; at += 4) key ^= words.getUint32(at, true);
+  key ^= key >>> 16;
+  return (key ^ (key >>> 8)) & (REMEMBERED_MAX - 1);
 }
 
 export function decodePair(bytes: Uint8Array): AddressPair {
@@ -210,6 +229,8 @@ export interface KernelSettings {
   readonly acquaintedPackets: number;
   /** Of Shim6 in UDP; `undefined` where there is none. */
   readonly udpPort: number | undefined;
+  /** Nanoseconds, below 2 ** 32; see {@link TELLING_INTERVAL}, which it is unless it is given. */
+  readonly tellingInterval?: number;
 }
 
 /** The uplink that is rehearsed as dead, by its interface index, and until when. */
@@ -232,6 +253,7 @@ export function encodeSettings(settings: KernelSettings, drill?: KernelDrill): U
   view.setUint32(28, drill?.link ?? 0, true);
   const until = (drill?.until ?? 0) * NANOSECONDS_PER_MILLISECOND;
   view.setBigUint64(32, BigInt(Math.round(until)), true);
+  view.setUint32(40, settings.tellingInterval ?? TELLING_INTERVAL, true);
   return bytes;
 }
 

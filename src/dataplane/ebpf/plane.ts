@@ -157,7 +157,7 @@ export class EbpfDataPlane implements DataPlane {
     this.clearContext(tag);
     const left = this.#left.get(tag);
     const isSame = left !== undefined && samePair(left.ulids, ulids);
-    const slot = isSame ? left.slot : this.#begin(tag, ulids);
+    const slot = isSame ? this.#resume(left) : this.#begin(tag, ulids);
     const forked = forkedInstance !== 0;
     const state = { watched: false, withholding: false, active: undefined };
     const context: PlaneContext = { tag, ulids, forked, slot, ...state };
@@ -241,7 +241,7 @@ export class EbpfDataPlane implements DataPlane {
     const running = this.#running;
     const slot = running?.slots.take();
     if (running === undefined || slot === undefined) return this.#refuse();
-    running.hooks.kernel.records.reset(slot);
+    running.hooks.kernel.records.reset(slot, ulids);
     try {
       running.maps.setTag(tag, { slot, ulids });
       return slot;
@@ -250,6 +250,11 @@ export class EbpfDataPlane implements DataPlane {
       if (!(error instanceof SystemError) || error.code !== "E2BIG") throw error;
       return this.#refuse();
     }
+  }
+
+  #resume({ slot, ulids }: KernelContext): number {
+    this.#running?.hooks.kernel.records.adopt(slot, ulids);
+    return slot;
   }
 
   #refuse(): undefined {

@@ -1,23 +1,67 @@
+import type { AddressPair } from "../../core/output.ts";
 import { type Instant, instant } from "../../core/time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "../../core/traffic.ts";
-import { NANOSECONDS_PER_MILLISECOND, viewOf } from "./layout.ts";
+import {
+  NANOSECONDS_PER_MILLISECOND,
+  REMEMBERED_LENGTH,
+  REMEMBERED_MAX,
+  rememberedDigest,
+  viewOf,
+} from "./layout.ts";
 
 const RECORD_LENGTH = 128;
 
 /** Where things are in a record of `records`. */
-const LAST_OUT = 0;
-const FIRST_OUT = 8;
-const PACKETS_OUT = 16;
-const BYTES_OUT = 24;
-const FLAGS = 32;
-const AWAITED = 36;
-const LAST_IN = 64;
-const FIRST_IN = 72;
-const PACKETS_IN = 80;
-const BYTES_IN = 88;
+const OUT = 0;
+const FLAGS = 48;
+const AWAITED = 52;
+const INCARNATION = 56;
+const IN = 64;
+
+/** Where things are in one way of a record. */
+const LAST = 0;
+const RECENT = 8;
+const FIRST = 16;
+const PACKETS = 24;
+const BYTES = 32;
+const MARKED = 40;
+
+/** Where things are in what a processor remembers of a pair. */
+const SLOT = 32;
+const PLACE_INCARNATION = 40;
+const SEEN_OUT = 64;
+const SEEN_IN = 96;
+
+/** Where things are in what a processor has seen one way. */
+const SEEN_LAST = 0;
+const SEEN_PACKETS = 16;
+const SEEN_BYTES = 24;
 
 const WATCHED = 1;
 const WITHHOLDING = 2;
+
+/** While the kernel moves counts from a processor's place to the record they may be read twice. */
+const READINGS = 3;
+
+/** What the kernel's half and this one share. */
+export interface RecordsMemory {
+  /** The map `records`, mapped. */
+  readonly records: Uint8Array;
+  /** The map `remembered`, mapped: {@link REMEMBERED_MAX} places for each processor. */
+  readonly remembered: Uint8Array;
+  /** What is remembered no longer holds. It is ordered as an atomic operation is. */
+  readonly forget: () => void;
+}
+
+/** One way of a context's traffic, in nanoseconds of the monotonic clock. */
+interface Flow {
+  readonly last: number;
+  readonly packets: number;
+  readonly bytes: number;
+  /** Among these is the first packet since the last one the other way. */
+  readonly candidates: readonly number[];
+  readonly marked: number;
+}
 
 /**
  * The traffic records of all contexts, which the kernel writes and this process reads and marks
@@ -27,40 +71,59 @@ export class TrafficRecords {
   readonly #memory: Uint8Array;
   readonly #view: DataView;
   readonly #words: Int32Array;
+  readonly #remembered: DataView;
+  readonly #forget: () => void;
+  /** By record: where processors remember its pair. */
+  readonly #digests: Uint8Array;
 
-  /** @param memory the map `records`, mapped */
-  constructor(memory: Uint8Array) {
-    this.#memory = memory;
-    this.#view = viewOf(memory);
-    this.#words = new Int32Array(memory.buffer, memory.byteOffset, memory.length / 4);
+  constructor({ records, remembered, forget }: RecordsMemory) {
+    this.#memory = records;
+    this.#view = viewOf(records);
+    this.#words = new Int32Array(records.buffer, records.byteOffset, records.length / 4);
+    this.#remembered = viewOf(remembered);
+    this.#forget = forget;
+    this.#digests = new Uint8Array(this.capacity);
   }
 
   get capacity(): number {
     return Math.floor(this.#memory.length / RECORD_LENGTH);
   }
 
-  reset(slot: number): void {
-    this.#memory.fill(0, slot * RECORD_LENGTH, (slot + 1) * RECORD_LENGTH);
+  /** The record is a new context's. */
+  reset(slot: number, ulids: AddressPair): void {
+    const at = slot * RECORD_LENGTH;
+    const incarnation = this.#view.getUint32(at + INCARNATION, true);
+    this.#memory.fill(0, at, at + RECORD_LENGTH);
+    this.#view.setUint32(at + INCARNATION, incarnation + 1, true);
+    this.adopt(slot, ulids);
+    this.#forget();
+  }
+
+  /** The record is a context's of an earlier run, and goes on. */
+  adopt(slot: number, ulids: AddressPair): void {
+    this.#digests[slot] = rememberedDigest(ulids);
   }
 
   snapshot(slot: number): TrafficSnapshot {
-    const at = slot * RECORD_LENGTH;
+    const [out, back] = this.#read(slot);
     return {
-      lastOut: this.#instant(at + LAST_OUT),
-      lastIn: this.#instant(at + LAST_IN),
-      firstUnansweredOut: this.#unanswered(at + FIRST_OUT, at + LAST_IN),
-      firstUnansweredIn: this.#unanswered(at + FIRST_IN, at + LAST_OUT),
-      packetsOut: this.#number(at + PACKETS_OUT),
-      packetsIn: this.#number(at + PACKETS_IN),
-      bytesOut: this.#number(at + BYTES_OUT),
-      bytesIn: this.#number(at + BYTES_IN),
+      lastOut: instantOf(out.last),
+      lastIn: instantOf(back.last),
+      firstUnansweredOut: unanswered(out, back),
+      firstUnansweredIn: unanswered(back, out),
+      packetsOut: out.packets,
+      packetsIn: back.packets,
+      bytesOut: out.bytes,
+      bytesIn: back.bytes,
     };
   }
 
   /** What went in that direction so far is answered. */
   mark(slot: number, direction: TrafficDirection): void {
-    const field = direction === "out" ? FIRST_OUT : FIRST_IN;
-    this.#view.setBigUint64(slot * RECORD_LENGTH + field, 0n, true);
+    const [out, back] = this.#read(slot);
+    const last = direction === "out" ? out.last : back.last;
+    const at = slot * RECORD_LENGTH + (direction === "out" ? OUT : IN);
+    this.#view.setBigUint64(at + MARKED, BigInt(last), true);
   }
 
   /**
@@ -69,6 +132,7 @@ export class TrafficRecords {
    */
   await(slot: number): void {
     Atomics.store(this.#words, (slot * RECORD_LENGTH + AWAITED) / 4, 1);
+    this.#forget();
   }
 
   setFlags(
@@ -77,20 +141,75 @@ export class TrafficRecords {
   ): void {
     const value = (flags.watched ? WATCHED : 0) | (flags.withholding ? WITHHOLDING : 0);
     this.#view.setUint32(slot * RECORD_LENGTH + FLAGS, value, true);
+    if (flags.watched) this.#forget();
   }
 
-  /** The first packet since the last one the other way, unless that came after it. */
-  #unanswered(first: number, lastOther: number): Instant | undefined {
-    const isAnswered = this.#number(lastOther) >= this.#number(first);
-    return isAnswered ? undefined : this.#instant(first);
+  /** Both ways: outbound, inbound. */
+  #read(slot: number): readonly [Flow, Flow] {
+    for (let reading = 1; ; reading++) {
+      const before = this.#ownPackets(slot);
+      const places = this.#places(slot);
+      const flows = [
+        this.#flow(slot * RECORD_LENGTH + OUT, places, SEEN_OUT),
+        this.#flow(slot * RECORD_LENGTH + IN, places, SEEN_IN),
+      ] as const;
+      if (reading === READINGS || before === this.#ownPackets(slot)) return flows;
+    }
   }
 
-  #instant(at: number): Instant | undefined {
-    const nanoseconds = this.#number(at);
-    return nanoseconds === 0 ? undefined : instant(nanoseconds / NANOSECONDS_PER_MILLISECOND);
+  #ownPackets(slot: number): number {
+    const at = slot * RECORD_LENGTH;
+    return this.#number(at + OUT + PACKETS) + this.#number(at + IN + PACKETS);
+  }
+
+  /** Where processors remember this context. */
+  #places(slot: number): number[] {
+    const view = this.#remembered;
+    const incarnation = this.#view.getUint32(slot * RECORD_LENGTH + INCARNATION, true);
+    const places: number[] = [];
+    const first = (this.#digests[slot] ?? 0) * REMEMBERED_LENGTH;
+    for (let at = first; at < view.byteLength; at += REMEMBERED_MAX * REMEMBERED_LENGTH) {
+      const isContext = view.getUint32(at + SLOT, true) === slot;
+      if (isContext && view.getUint32(at + PLACE_INCARNATION, true) === incarnation) {
+        places.push(at);
+      }
+    }
+    return places;
+  }
+
+  #flow(at: number, places: readonly number[], seenAt: number): Flow {
+    const seen = (field: number): number[] =>
+      places.map((place) => numberAt(this.#remembered, place + seenAt + field));
+    const last = seen(SEEN_LAST);
+    return {
+      last: Math.max(this.#number(at + LAST), ...last),
+      packets: sum([this.#number(at + PACKETS), ...seen(SEEN_PACKETS)]),
+      bytes: sum([this.#number(at + BYTES), ...seen(SEEN_BYTES)]),
+      candidates: [this.#number(at + RECENT), this.#number(at + FIRST), ...last],
+      marked: this.#number(at + MARKED),
+    };
   }
 
   #number(at: number): number {
-    return Number(this.#view.getBigUint64(at, true));
+    return numberAt(this.#view, at);
   }
+}
+
+/** The first packet since the last one the other way, to within two telling intervals. */
+function unanswered(flow: Flow, other: Flow): Instant | undefined {
+  const since = Math.max(other.last, flow.marked);
+  const later = flow.candidates.filter((candidate) => candidate > since);
+  return later.length === 0 ? undefined : instantOf(Math.min(...later));
+}
+
+function instantOf(nanoseconds: number): Instant | undefined {
+  return nanoseconds === 0 ? undefined : instant(nanoseconds / NANOSECONDS_PER_MILLISECOND);
+}
+
+function numberAt(view: DataView, at: number): number {
+  return Number(view.getBigUint64(at, true));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -42,6 +42,7 @@ export interface Outcome {
 export class ShimPrograms {
   readonly kernel: KernelHalf;
   readonly #directory = mkdtempSync(join(tmpdir(), "l3shim-bpf-"));
+  readonly #udpPort: number | undefined;
 
   /** With one context, whose pair has no entry yet. @param udpPort of Shim6 in UDP, if any */
   constructor(udpPort?: number) {
@@ -52,8 +53,17 @@ export class ShimPrograms {
     for (const local of [LOCAL_ULID, LOCAL_LOCATOR]) locals.update(local, new Uint8Array(4));
     tags.update(encodeTag(OUR_TAG), encodeTagged(SLOT, ULIDS));
     peerTags.update(encodePeerTag(LOCATORS.peer, PEER_TAG), encodeTagged(SLOT, ULIDS));
+    this.#udpPort = udpPort;
+    this.setTellingInterval(undefined);
+  }
+
+  /** @param nanoseconds of processors; the daemon's unless it is given */
+  setTellingInterval(nanoseconds: number | undefined): void {
     const trigger = { triggerPackets: 50, triggerAge: undefined, acquaintedPackets: 8 };
-    this.kernel.configure({ ulidDevice: 1, udpPort, ...trigger });
+    const settings = { ulidDevice: 1, udpPort: this.#udpPort, ...trigger };
+    this.kernel.configure(
+      nanoseconds === undefined ? settings : { ...settings, tellingInterval: nanoseconds },
+    );
   }
 
   setMapping(mapping: RoutedMapping | undefined, forks = 0): void {
