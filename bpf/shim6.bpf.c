@@ -521,7 +521,20 @@ static __always_inline void settle(struct remembered *place)
 	}
 }
 
-/** Unless somebody wants to hear of the context's next packet. */
+/** Nobody's, or of a pair without packets for a second: 1024 telling intervals. */
+static __always_inline int is_free(const struct remembered *place)
+{
+	struct settings *own = own_settings();
+	__u64 last = place->out.last > place->in.last ? place->out.last : place->in.last;
+
+	return !last || !own ||
+	       bpf_ktime_get_ns() - last >= (__u64)own->telling_interval << 10;
+}
+
+/**
+ * Unless somebody wants to hear of the context's next packet, or the place is another pair's: where
+ * many pairs are busy, to give places up and take them costs more than to do without.
+ */
 static __noinline int remember(struct remembered *place, const struct pair *ulids, __u32 slot,
 			       __u32 generation)
 {
@@ -532,6 +545,8 @@ static __noinline int remember(struct remembered *place, const struct pair *ulid
 		return 0;
 	if (place->slot != slot || place->incarnation != record->incarnation ||
 	    !is_same_pair(&place->ulids, ulids)) {
+		if (place->slot != slot && !is_free(place))
+			return 0;
 		settle(place);
 		place->slot = slot;
 		place->incarnation = record->incarnation;

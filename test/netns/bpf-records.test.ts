@@ -154,10 +154,13 @@ describe("what a processor has seen of a pair that it remembers", () => {
 
   afterEach(() => programs.setTellingInterval(undefined));
 
-  test("is counted once, when another pair takes its place and when it comes back", () => {
+  test.each([
+    { interval: SECOND, name: "when another pair finds its place taken" },
+    { interval: 1, name: "when another pair takes its place, and when it comes back" },
+  ])("is counted once, $name", ({ interval }) => {
     const ulids = { local: ULIDS.local, peer: addressFromBytes(OTHER_PEER, 0) };
     const state = { slot: SLOT + 1, mapping: undefined, forks: 0, plain: undefined };
-    programs.kernel.records.reset(SLOT + 1, ulids);
+    programs.setTellingInterval(interval);
     programs.kernel.pairs.update(
       encodePair(ulids),
       encodePairState({ ...state, peerUlid: ulids.peer }),
@@ -177,7 +180,10 @@ describe("what a processor has seen of a pair that it remembers", () => {
         const count = turns.filter(Boolean).length;
         expect(mine).toMatchObject({ packetsOut: count, packetsIn: count, lastIn: last });
         expect(mine?.bytesOut).toBe(count * UDP.length);
-        expect(others).toMatchObject({ packetsOut: turns.length - count });
+        expect(others).toMatchObject({
+          packetsOut: turns.length - count,
+          bytesIn: others?.bytesOut,
+        });
       }),
       { numRuns: 100 },
     );
