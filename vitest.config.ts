@@ -20,8 +20,12 @@ const LONGEST = [
   "test/netns/e2e-wire.test.ts",
 ];
 
-/** Minutes of timers of the RFCs, and next to no work. */
-const WAITING = ["test/netns/e2e-lone-shim.test.ts"];
+/** Timers of the RFCs, of addresses and of routes, and next to no work. */
+const WAITING = [
+  "test/netns/e2e-lone-shim.test.ts",
+  "test/netns/e2e-own-addresses.test.ts",
+  "test/netns/nfqueue-killed.test.ts",
+];
 
 /**
  * They look at all labs of the machine, take most of a processor, or measure times to within half

@@ -1,26 +1,22 @@
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Mapping } from "../../src/core/output.ts";
 import type { DataPlane, TriggerPolicy } from "../../src/dataplane/dataplane.ts";
 import { DataPlaneError } from "../../src/dataplane/dataplane.ts";
 import { NfqueueDataPlane, type NfqueueOptions } from "../../src/dataplane/nfqueue/plane.ts";
 import { NftRules } from "../../src/dataplane/nfqueue/rules-nft.ts";
 import { LINUX, type PlaneSystem } from "../../src/dataplane/nfqueue/system.ts";
-import { contextTag } from "../../src/wire/tag.ts";
 import { describeDataPlane } from "./dataplane-compliance.ts";
 import { describeEncapsulation } from "./dataplane-encapsulation.ts";
 import { until } from "./support/namespaces.ts";
-import { type LabHost, PlaneLab, type TestProcess } from "./support/plane-lab.ts";
+import {
+  expectTraffic,
+  mappingsOf,
+  nfqueueCommand,
+  startNfqueueProcess,
+  TAG_OF_A,
+  TAG_OF_B,
+} from "./support/nfqueue-process.ts";
+import { type LabHost, PlaneLab } from "./support/plane-lab.ts";
 import { RecordedEvents } from "./support/recorded-events.ts";
-
-const PROCESS = fileURLToPath(new URL("./support/plane-process.mjs", import.meta.url));
-/** The plane of a process of its own. */
-const IN_PROCESS = {
-  plane: "nfqueue",
-  options: { inboundHook: "prerouting", backend: "auto", queue: 14_000 },
-};
-const TAG_OF_A = contextTag(0x1111_2222_3333);
-const TAG_OF_B = contextTag(0x4444_5555_6666);
 
 type Settings = Partial<NfqueueOptions> & {
   /** Takes the place of the commands that the plane would run. */
@@ -73,13 +69,6 @@ describe("the nfqueue plane", () => {
     await lab.destroy();
   });
 
-  function mappings(): { a: Mapping; b: Mapping } {
-    return {
-      a: { ...lab.pairs(lab.a), peerTag: TAG_OF_B },
-      b: { ...lab.pairs(lab.b), peerTag: TAG_OF_A },
-    };
-  }
-
   /** Opens a plane on each host and maps their ULIDs to the second path while `use` runs. */
   async function withMappedPlanes(settings: Settings, use: () => Promise<void>): Promise<void> {
     const a = createIn(lab.a, trigger, settings);
@@ -88,7 +77,7 @@ describe("the nfqueue plane", () => {
     try {
       await a.open(events);
       await b.open(events);
-      const { a: fromA, b: fromB } = mappings();
+      const { a: fromA, b: fromB } = mappingsOf(lab);
       a.setContext(TAG_OF_A, fromA.ulids);
       b.setContext(TAG_OF_B, fromB.ulids);
       a.setMapping(TAG_OF_A, fromA);
@@ -104,15 +93,6 @@ describe("the nfqueue plane", () => {
     expect(events.failures).toEqual([]);
   }
 
-  async function traffic(): Promise<void> {
-    expect(await lab.a.ping(lab.b, 3)).toBe(3);
-    const { ulid } = lab.a;
-    const tcp = lab.a.traffic("tcp", ulid, lab.b.ulid, 2_000_000);
-    expect(await tcp.result()).toContain("intact");
-    const udp = lab.a.traffic("udp", ulid, lab.b.ulid, 3000, 2);
-    expect(await udp.result()).toContain("intact");
-  }
-
   test.each([
     { settings: { inboundHook: "input" } as const },
     { settings: { backend: "ip6tables", command: "ip6tables-legacy" } as const },
@@ -121,7 +101,7 @@ describe("the nfqueue plane", () => {
     // The command makes tables and base chains when it is first used, and they stay.
     await withMappedPlanes(settings, async () => undefined);
     const before = await lab.a.state();
-    await withMappedPlanes(settings, traffic);
+    await withMappedPlanes(settings, () => expectTraffic(lab));
     expect(await lab.a.state()).toEqual(before);
   });
 
@@ -134,15 +114,15 @@ describe("the nfqueue plane", () => {
     for (const inboundHook of ["prerouting", "input"] as const) {
       await nft.installRewriting({ queue: 14_000, inboundHook, withholdErrors: true });
       await nft.installObserving(14_000);
-      await nft.changeMapped([mappings().a.ulids, mappings().a.locators], []);
+      await nft.changeMapped([mappingsOf(lab).a.ulids, mappingsOf(lab).a.locators], []);
       const set = await lab.a.run("nft", "list", "set", "ip6", "l3shim-rewrite", "mapped");
       expect(set).toContain(`${lab.a.locator} . ${lab.b.locator}`);
-      await nft.changeMapped([], [mappings().a.ulids, mappings().a.locators]);
+      await nft.changeMapped([], [mappingsOf(lab).a.ulids, mappingsOf(lab).a.locators]);
       const uplink = { interface: "isp1", link: 2 };
       await nft.installDrill({
         queue: 14_000,
         uplink,
-        pairs: [mappings().a.ulids],
+        pairs: [mappingsOf(lab).a.ulids],
         udpPort: 61_140,
       });
       const drill = await lab.a.run("nft", "list", "table", "ip6", "l3shim-drill");
@@ -167,10 +147,10 @@ describe("the nfqueue plane", () => {
     await nft.installRewriting({ queue: 14_000, inboundHook: "prerouting", withholdErrors: true });
     try {
       a.sendControl(lab.a.locator, lab.b.locator, Uint8Array.of(59, 0, 1, 0, 0, 0, 0, 0));
-      a.setContext(TAG_OF_A, mappings().a.ulids);
+      a.setContext(TAG_OF_A, mappingsOf(lab).a.ulids);
       expect(await lab.a.ping(lab.b, 1)).toBe(1);
       expect(await counted()).toEqual(["0", "0"]);
-      a.setMapping(TAG_OF_A, mappings().a);
+      a.setMapping(TAG_OF_A, mappingsOf(lab).a);
       await lab.withoutFirstPath(async () => {
         expect(await lab.a.ping(lab.b, 3, "-W", "0.2")).toBe(0);
       });
@@ -203,23 +183,12 @@ describe("the nfqueue plane", () => {
   test("without CAP_NET_ADMIN it names the capability and leaves nothing behind", async () => {
     const before = await lab.a.state();
     const caps = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"];
-    const { ulids } = lab.pairs(lab.a);
-    const argument = JSON.stringify({ ...IN_PROCESS, tag: TAG_OF_A, ulids });
-    const plane = lab.a.start(...caps, process.execPath, PROCESS, argument);
+    const plane = lab.a.start(...caps, ...nfqueueCommand(lab, lab.a, false));
     await expect(plane.result()).rejects.toThrow(/DataPlaneError.*EPERM.*CAP_NET_ADMIN/);
     expect(await lab.a.state()).toEqual(before);
   });
 
   describe("killed", () => {
-    async function startProcess(host: LabHost, mapped: boolean): Promise<TestProcess> {
-      const mapping = host === lab.a ? mappings().a : mappings().b;
-      const tag = host === lab.a ? TAG_OF_A : TAG_OF_B;
-      const task = { ...IN_PROCESS, tag, ulids: mapping.ulids, ...(mapped ? { mapping } : {}) };
-      const plane = host.start(process.execPath, PROCESS, JSON.stringify(task));
-      await plane.said("ready");
-      return plane;
-    }
-
     async function cleanUp(): Promise<void> {
       for (const host of [lab.a, lab.b]) {
         const plane = createIn(host, trigger);
@@ -229,7 +198,10 @@ describe("the nfqueue plane", () => {
     }
 
     test("in a null-mapped transfer, it costs nothing", async () => {
-      const planes = [await startProcess(lab.a, false), await startProcess(lab.b, false)];
+      const planes = [
+        await startNfqueueProcess(lab, lab.a, false),
+        await startNfqueueProcess(lab, lab.b, false),
+      ];
       const client = lab.a.traffic("tcp", lab.a.ulid, lab.b.ulid, 500_000, 40, 50);
       await client.said("connected");
       await until("traffic", () => /packets [1-9]\d\d/.test(planes[0]?.output ?? ""));
@@ -240,25 +212,13 @@ describe("the nfqueue plane", () => {
       await cleanUp();
     });
 
-    test("with a mapping of any age, plain IPv6 flows again by the ULID's uplink", async () => {
-      const planes = [await startProcess(lab.a, true), await startProcess(lab.b, true)];
-      // Longer than the route of the ULID pair lives without its plane.
-      await new Promise((resolve) => setTimeout(resolve, 17_000));
-      await lab.withoutFirstPath(async () => expect(await lab.a.ping(lab.b, 5)).toBe(5));
-      for (const plane of planes) await plane.stop("SIGKILL");
-      const killed = performance.now();
-      while ((await lab.a.ping(lab.b, 1)) === 0 && performance.now() - killed < 25_000);
-      await traffic();
-      await cleanUp();
-    });
-
     test("it leaves rules that the next plane replaces, and none is doubled", async () => {
       const before = await lab.a.state();
       const clean = createIn(lab.a, trigger);
       await clean.open(new RecordedEvents());
       const opened = await lab.a.state();
       await clean.close();
-      const plane = await startProcess(lab.a, true);
+      const plane = await startNfqueueProcess(lab, lab.a, true);
       await until("packets", () => plane.output.includes("packets"));
       await plane.stop("SIGKILL");
       expect(await lab.a.state()).not.toEqual(before);
