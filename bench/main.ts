@@ -1,13 +1,15 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { BenchNetwork, type Measurement, SETUPS } from "./network.ts";
+import { BenchNetwork, type Measurement, type MeasureOptions, SETUPS } from "./network.ts";
 import { PLANES_SECTION, renderReport } from "./report.ts";
 import { REPORT_FILE, writeSection } from "./section.ts";
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "7" },
-    seconds: { type: "string", default: "3" },
+    /** Of each run, and how many runs a figure is the mean of. */
+    seconds: { type: "string", default: "1" },
+    repeats: { type: "string", default: "4" },
     /** Those to run, with commas between; all when it is left out. */
     setups: { type: "string", default: SETUPS.join(",") },
     /** TCP's; that of the machine when it is left out. */
@@ -16,11 +18,20 @@ const { values } = parseArgs({
   },
 });
 
-const seconds = Number(values.seconds);
-const congestionControl = values["congestion-control"];
-const setups = SETUPS.filter((setup) => values.setups.split(",").includes(setup));
-const rounds = await measureRounds(Number(values.rounds), seconds);
-const report = renderReport(rounds, seconds, congestionControl);
+const options: MeasureOptions = {
+  seconds: Number(values.seconds),
+  repeats: Number(values.repeats),
+  congestionControl: values["congestion-control"],
+};
+const wanted = values.setups.split(",");
+const unknown = wanted.filter((name) => !SETUPS.some((setup) => setup === name));
+if (unknown.length > 0)
+  throw new Error(`no such setups: ${unknown.join(", ")}; there are ${SETUPS.join(", ")}`);
+const setups = SETUPS.filter((setup) => wanted.includes(setup));
+if (values.write && setups.length < SETUPS.length)
+  throw new Error("the report has all setups: leave out --setups or --write");
+const rounds = await measureRounds(Number(values.rounds));
+const report = renderReport(rounds, options);
 process.stdout.write(`${report}\n`);
 if (values.write) await writeSection(REPORT_FILE, PLANES_SECTION, report);
 
@@ -28,7 +39,7 @@ if (values.write) await writeSection(REPORT_FILE, PLANES_SECTION, report);
  * Each round runs every setup, in an order of its own: what ran just before warms caches and uses
  * up the machine's turbo, and in a fixed order the same setup would always pay for it.
  */
-async function measureRounds(count: number, seconds: number): Promise<Measurement[][]> {
+async function measureRounds(count: number): Promise<Measurement[][]> {
   const network = await BenchNetwork.create();
   const rounds: Measurement[][] = [];
   try {
@@ -36,7 +47,7 @@ async function measureRounds(count: number, seconds: number): Promise<Measuremen
       const measured = new Map<string, Measurement>();
       for (const setup of shuffled(setups)) {
         process.stderr.write(`round ${round + 1} of ${count}: ${setup}\n`);
-        measured.set(setup, await network.measure(setup, seconds, congestionControl));
+        measured.set(setup, await network.measure(setup, options));
       }
       rounds.push(setups.flatMap((setup) => measured.get(setup) ?? []));
     }

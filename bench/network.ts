@@ -49,6 +49,15 @@ export interface Measurement {
   readonly ping: number;
 }
 
+export interface MeasureOptions {
+  /** Of each run. */
+  readonly seconds: number;
+  /** Runs for a figure. */
+  readonly repeats: number;
+  /** Of TCP, as Linux names them. */
+  readonly congestionControl: string;
+}
+
 /** Two hosts, two ISPs, and an iperf3 server on host b. */
 export class BenchNetwork {
   readonly #network: Network;
@@ -73,10 +82,15 @@ export class BenchNetwork {
   }
 
   /**
-   * Runs all measurements of one setup, each for `seconds`.
-   * @param congestionControl of TCP, as Linux names them
+   * Runs all measurements of one setup.
+   *
+   * A figure is the mean of several runs: on which processors the scheduler has put sender and
+   * receiver makes most of the difference between two runs, and it often stays for all of one.
    */
-  async measure(setup: Setup, seconds: number, congestionControl: string): Promise<Measurement> {
+  async measure(
+    setup: Setup,
+    { seconds, repeats, congestionControl }: MeasureOptions,
+  ): Promise<Measurement> {
     const offload = setup === "plain-no-offload" ? "off" : "on";
     for (const host of ["a", "b"]) await this.#setOffload(host, offload);
     const work = PLANE_WORK[setup];
@@ -85,8 +99,8 @@ export class BenchNetwork {
       await this.warmUp();
       // A plane in user space is compiled while it runs, and a daemon has run for long.
       await this.tcp(WARM_UP_SECONDS, congestionControl);
-      const tcp = await this.tcp(seconds, congestionControl);
-      const udp = await this.udp(seconds);
+      const tcp = await meanOf(repeats, () => this.tcp(seconds, congestionControl));
+      const udp = await meanOf(repeats, () => this.udp(seconds));
       return { setup, tcp, udp, ping: await this.#ping() };
     } finally {
       for (const plane of planes) await plane.stop();
@@ -173,6 +187,12 @@ export class BenchNetwork {
     const args = ["netns", "exec", this.#network.namespace(host), ...argv];
     return spawn("ip", args, { stdio: ["pipe", "pipe", "inherit"] });
   }
+}
+
+async function meanOf(repeats: number, measure: () => Promise<number>): Promise<number> {
+  let sum = 0;
+  for (let i = 0; i < repeats; i++) sum += await measure();
+  return sum / repeats;
 }
 
 interface IperfReport {

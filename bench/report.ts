@@ -1,4 +1,4 @@
-import type { Measurement, Setup } from "./network.ts";
+import type { Measurement, MeasureOptions, Setup } from "./network.ts";
 import { describeMachine, type Section } from "./section.ts";
 
 /** A row of the report: a figure under `setup`, as a share of what it was under `base`. */
@@ -52,14 +52,13 @@ export const PLANES_SECTION: Section = {
 /** The section on both data planes, in Markdown. */
 export function renderReport(
   rounds: readonly (readonly Measurement[])[],
-  seconds: number,
-  congestionControl: string,
+  { seconds, repeats, congestionControl }: MeasureOptions,
 ): string {
   const setups = rounds[0]?.map(({ setup }) => setup) ?? [];
   return [
     `Machine: ${describeMachine()}; both hosts, both planes and the routers share it.`,
     "",
-    `${rounds.length} interleaved rounds, ${seconds} s for each figure; medians, with the least and`,
+    `${rounds.length} interleaved rounds, in each a figure is the mean of ${repeats} runs of ${seconds} s; medians, with the least and`,
     "the greatest round in brackets. A ratio is taken within each round, then the median of them.",
     `TCP's congestion control is ${congestionControl}; each setup has carried TCP for a second before.`,
     "",
@@ -69,7 +68,9 @@ export function renderReport(
     "",
     "| Ratio | median | bound |",
     "|---|---|---|",
-    ...RATIOS.map((ratio) => ratioRow(ratio, rounds)),
+    ...RATIOS.filter(({ setup, base }) => setups.includes(setup) && setups.includes(base)).map(
+      (ratio) => ratioRow(ratio, rounds),
+    ),
   ].join("\n");
 }
 
