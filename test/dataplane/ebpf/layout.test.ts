@@ -22,6 +22,7 @@ import {
   FORKS_MAX,
   LAYOUT_VERSION,
   layoutVersionOf,
+  REMEMBERED_MAX,
   TCP_QUERY_LENGTH,
 } from "../../../src/dataplane/ebpf/layout.ts";
 import { decodePayloadHeader } from "../../../src/wire/payload-header.ts";
@@ -43,9 +44,10 @@ function definition(name: string): number {
 }
 
 describe("what both halves write down by hand is the same", () => {
-  test("version and forks", () => {
+  test("version, forks and places", () => {
     expect(definition("LAYOUT_VERSION")).toBe(LAYOUT_VERSION);
     expect(definition("FORKS_MAX")).toBe(FORKS_MAX);
+    expect(definition("REMEMBERED_MAX")).toBe(REMEMBERED_MAX);
   });
 
   test("counters, in their order", () => {
