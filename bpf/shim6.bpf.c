@@ -483,24 +483,26 @@ static __always_inline __u32 current_generation(void)
 	return own ? *(volatile __u32 *)&own->generation : 0;
 }
 
-static __always_inline struct remembered *place_of(const struct pair *ulids)
+static __always_inline struct remembered *place_of(const struct address *local,
+						   const struct address *peer)
 {
 	__u32 key = 0;
 
 	for (int i = 0; i < 4; i++)
-		key ^= ulids->local.words[i] ^ ulids->peer.words[i];
+		key ^= local->words[i] ^ peer->words[i];
 	key ^= key >> 16;
 	key = (key ^ key >> 8) % REMEMBERED_MAX + REMEMBERED_MAX * bpf_get_smp_processor_id();
 	return bpf_map_lookup_elem(&remembered, &key);
 }
 
-static __always_inline int is_same_pair(const struct pair *one, const struct pair *other)
+static __always_inline int is_pair(const struct pair *pair, const struct address *local,
+				   const struct address *peer)
 {
 	__u32 difference = 0;
 
 	for (int i = 0; i < 4; i++)
-		difference |= (one->local.words[i] ^ other->local.words[i]) |
-			      (one->peer.words[i] ^ other->peer.words[i]);
+		difference |= (pair->local.words[i] ^ local->words[i]) |
+			      (pair->peer.words[i] ^ peer->words[i]);
 	return difference == 0;
 }
 
@@ -544,7 +546,7 @@ static __noinline int remember(struct remembered *place, const struct pair *ulid
 	if (!record || record->awaited || record->flags & RECORD_WATCHED)
 		return 0;
 	if (place->slot != slot || place->incarnation != record->incarnation ||
-	    !is_same_pair(&place->ulids, ulids)) {
+	    !is_pair(&place->ulids, &ulids->local, &ulids->peer)) {
 		if (place->slot != slot && !is_free(place))
 			return 0;
 		settle(place);
@@ -566,10 +568,11 @@ static __always_inline enum standing standing_of(const struct pair *ulids, __u32
 						 struct remembered **found)
 {
 	__u32 generation = current_generation();
-	struct remembered *place = place_of(ulids);
+	struct remembered *place = place_of(&ulids->local, &ulids->peer);
 	struct pair_state *state;
 
-	if (place && place->generation == generation && is_same_pair(&place->ulids, ulids)) {
+	if (place && place->generation == generation &&
+	    is_pair(&place->ulids, &ulids->local, &ulids->peer)) {
 		*slot = place->slot;
 		*found = place;
 		return OBSERVED;
@@ -583,26 +586,6 @@ static __always_inline enum standing standing_of(const struct pair *ulids, __u32
 	if (place && remember(place, ulids, *slot, generation))
 		*found = place;
 	return OBSERVED;
-}
-
-/**
- * This processor's next packet of a remembered pair. User space reads what is seen here, and
- * raises the generation after it has marked a record: so one of both hears of the other.
- * @returns whether the record is to hear of the packet now
- */
-static __always_inline int see(const struct remembered *place, struct seen *seen, __u64 now,
-			       __u32 packets, __u32 octets)
-{
-	struct settings *own = own_settings();
-
-	seen->last = now;
-	__sync_fetch_and_add(&seen->packets, packets);
-	__sync_fetch_and_add(&seen->bytes, octets);
-	if (own && now - seen->told < own->telling_interval &&
-	    place->generation == *(volatile __u32 *)&own->generation)
-		return 0;
-	seen->told = now;
-	return 1;
 }
 
 /* Deferred establishment */
@@ -684,25 +667,81 @@ static __always_inline void note_payload(struct __sk_buff *skb, __u32 slot, __u3
 	tell_payload(record, slot, tagged, now, ulids);
 }
 
-/** Of one that is. */
-static __always_inline void see_payload(struct __sk_buff *skb, struct remembered *place,
-					const struct pair *ulids, __u32 octets)
-{
-	__u64 now = bpf_ktime_get_ns(), before = place->in.last;
-	struct record *record;
+/* Of one that is */
 
-	if (!see(place, &place->in, now, packets_of(skb), octets))
-		return;
-	record = record_of(place->slot);
+static __noinline int tell_record(const struct remembered *place, __u32 is_inbound, __u64 before,
+				  __u64 now)
+{
+	struct record *record = record_of(place->slot);
+
 	if (!record)
+		return 0;
+	if (is_inbound) {
+		tell_flow(&record->in, &record->out, before, now);
+		tell_payload(record, place->slot, 0, now, &place->ulids);
+	} else {
+		tell_flow(&record->out, &record->in, before, now);
+		tell_resumed(record, place->slot, now, &place->ulids);
+	}
+	return 0;
+}
+
+/**
+ * This processor's next packet. User space reads what is seen here, and raises the generation after
+ * it has marked a record: so one of both hears of the other.
+ */
+static __always_inline void see(struct __sk_buff *skb, struct remembered *place,
+				const int is_inbound, __u32 octets, const struct settings *own)
+{
+	struct seen *seen = is_inbound ? &place->in : &place->out;
+	__u64 now = bpf_ktime_get_ns(), before = seen->last;
+
+	seen->last = now;
+	/* Nobody else writes here; the second one is atomic for its place before the generation. */
+	seen->packets += packets_of(skb);
+	__sync_fetch_and_add(&seen->bytes, octets);
+	if (now - seen->told < own->telling_interval &&
+	    place->generation == *(volatile __u32 *)&own->generation)
 		return;
-	tell_flow(&record->in, &record->out, before, now);
-	tell_payload(record, place->slot, 0, now, ulids);
+	seen->told = now;
+	tell_record(place, is_inbound, before, now);
+}
+
+/**
+ * The short way of what most packets are: TCP or UDP of a remembered pair. The packet is read where
+ * it is, and the long way calls more.
+ * @returns whether that was all there is to do; otherwise nothing has been done
+ */
+static __always_inline int glance(struct __sk_buff *skb, const __u32 l2, const int is_inbound)
+{
+	const void *start = (void *)(long)skb->data + l2, *end = (void *)(long)skb->data_end;
+	const struct address *local, *peer;
+	struct settings *own = own_settings();
+	const struct ipv6hdr *header = start;
+	struct remembered *place;
+
+	if (start + sizeof(*header) > end || !own)
+		return 0;
+	if (skb->protocol != bpf_htons(ETH_P_IPV6) || skb->vlan_present || header->version != 6)
+		return 0;
+	if (header->nexthdr != PROTOCOL_TCP && (header->nexthdr != PROTOCOL_UDP || own->udp_port))
+		return 0;
+	if (own->drilled_link == skb->ifindex || (!is_inbound && skb->mark & LOCATOR_MARK))
+		return 0;
+	local = (const struct address *)(is_inbound ? &header->daddr : &header->saddr);
+	peer = (const struct address *)(is_inbound ? &header->saddr : &header->daddr);
+	place = place_of(local, peer);
+	if (!place || place->generation != *(volatile __u32 *)&own->generation ||
+	    !is_pair(&place->ulids, local, peer))
+		return 0;
+	see(skb, place, is_inbound, octets_of(skb, l2, header), own);
+	return 1;
 }
 
 static __noinline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *header)
 {
 	struct remembered *place = 0;
+	struct settings *own;
 	struct pair ulids;
 	__u32 slot = NO_SLOT;
 
@@ -716,8 +755,9 @@ static __noinline int plain_in(struct __sk_buff *skb, __u32 l2, struct ipv6hdr *
 	}
 	if (is_drilled(skb))
 		return DROP;
-	if (place)
-		see_payload(skb, place, &ulids, octets_of(skb, l2, header));
+	own = own_settings();
+	if (place && own)
+		see(skb, place, 1, octets_of(skb, l2, header), own);
 	else
 		note_payload(skb, slot, 0, &ulids, octets_of(skb, l2, header));
 	return PASS;
@@ -1076,6 +1116,8 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 	struct ipv6hdr header;
 	__u8 type;
 
+	if (glance(skb, l2, 1))
+		return PASS;
 	if (read_header(skb, l2, &header) < 0)
 		return PASS;
 	switch (header.nexthdr) {
@@ -1139,29 +1181,16 @@ static __always_inline void note_out(__u32 slot, const struct pair *ulids, __u32
 	tell_resumed(record, slot, now, ulids);
 }
 
-/** Of a pair that is remembered. */
-static __always_inline void see_out(struct __sk_buff *skb, struct remembered *place,
-				    const struct pair *ulids, __u32 octets)
-{
-	__u64 now = bpf_ktime_get_ns(), before = place->out.last;
-	struct record *record;
-
-	if (!see(place, &place->out, now, packets_of(skb), octets))
-		return;
-	record = record_of(place->slot);
-	if (!record)
-		return;
-	tell_flow(&record->out, &record->in, before, now);
-	tell_resumed(record, place->slot, now, ulids);
-}
-
 static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 {
 	struct remembered *place = 0;
 	struct ipv6hdr header;
+	struct settings *own;
 	struct pair ulids;
 	__u32 slot = NO_SLOT;
 
+	if (glance(skb, l2, 0))
+		return PASS;
 	if (read_header(skb, l2, &header) < 0)
 		return PASS;
 	/* Counted already, or the shim's own. */
@@ -1181,8 +1210,9 @@ static __always_inline int uplink_egress(struct __sk_buff *skb, const __u32 l2)
 	case OBSERVED:
 		break;
 	}
-	if (place)
-		see_out(skb, place, &ulids, octets_of(skb, l2, &header));
+	own = own_settings();
+	if (place && own)
+		see(skb, place, 0, octets_of(skb, l2, &header), own);
 	else
 		note_out(slot, &ulids, packets_of(skb), octets_of(skb, l2, &header));
 	return is_drilled(skb) ? swallow(skb, l2) : PASS;
