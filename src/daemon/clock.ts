@@ -6,6 +6,8 @@ export interface Clock {
   now(): Instant;
   /** The wall clock, milliseconds since 1970: for people only. */
   wall(): number;
+  /** Milliseconds of processor time that the process has had so far. */
+  worked(): number;
   /** Calls `callback` once, at or after `at`. The function returned cancels it. */
   schedule(at: Instant, callback: () => void): () => void;
 }
@@ -18,6 +20,10 @@ export function systemClock(monotonic: () => Instant): Clock {
   return {
     now: monotonic,
     wall: Date.now,
+    worked: () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1_000;
+    },
     schedule(at, callback) {
       let timer: NodeJS.Timeout;
       const arm = (): void => {

@@ -109,6 +109,7 @@ export function address(text: string): Address {
 export class VirtualClock implements Clock {
   #now: number;
   #slept = 0;
+  #worked = 0;
   readonly timers = new Map<object, { at: number; callback: () => void }>();
 
   constructor(now = 1_000_000) {
@@ -130,6 +131,15 @@ export class VirtualClock implements Clock {
 
   wall(): number {
     return this.#now - 1_000_000;
+  }
+
+  worked(): number {
+    return this.#worked;
+  }
+
+  /** Takes so many milliseconds of the processor. */
+  work(span: number): void {
+    this.#worked += span;
   }
 
   schedule(at: Instant, callback: () => void): () => void {

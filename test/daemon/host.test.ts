@@ -49,6 +49,7 @@ let clock: VirtualClock;
 let lost: Address[][];
 let seen: LocalLocator[][];
 let warnings: string[];
+let repairPlane: () => number;
 let host: Host;
 
 beforeEach(() => {
@@ -56,6 +57,7 @@ beforeEach(() => {
   monitor = new FakeMonitor(twoUplinks());
   own = new FakeEntries();
   clock = new VirtualClock();
+  repairPlane = () => 0;
   host = createHost();
 });
 
@@ -75,7 +77,7 @@ function createHost(config = NO_CONFIG): Host {
     },
     {
       looked: () => undefined,
-      repairPlane: () => 0,
+      repairPlane: () => repairPlane(),
       routerLost: (locators) => lost.push([...locators]),
       addressesChosen: () => undefined,
       locatorsChanged: (locators) => seen.push([...locators]),
@@ -147,6 +149,19 @@ describe("what others take away", () => {
     expect(own.ruleList).toHaveLength(0);
     clock.advance(100);
     expect([own.ruleList.length, own.routeList.length, own.ulidList]).toEqual([4, 2, [ULID]]);
+  });
+
+  test("comes back the later the more of the processor that took", () => {
+    repairPlane = () => {
+      clock.work(20);
+      return 0;
+    };
+    takeAway();
+    takeAway();
+    clock.advance(399);
+    expect(own.ruleList).toHaveLength(0);
+    clock.advance(1);
+    expect(own.ruleList).toHaveLength(4);
   });
 
   test("comes back for ever without a fight: so often at most, and with a warning, once", () => {

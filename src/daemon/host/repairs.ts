@@ -10,7 +10,10 @@ const CONTESTED_SPAN = minutes(1);
 const CALM_INTERVAL = 100;
 const CONTESTED_INTERVAL = 250;
 
-/** Of a processor's time, one part in so many goes into looking and repairing at most. */
+/**
+ * Of a processor's time, one part in so many goes into looking and repairing at most. What others
+ * make this process wait meanwhile is no reason to leave their sessions without rules for longer.
+ */
 const COST_SHARE = 20;
 
 const WARNING: Warning = {
@@ -56,6 +59,7 @@ export class Repairs {
   /** @param repair puts back what is missing, and returns how much that was */
   attempt(repair: () => number): void {
     const start = this.#clock.now();
+    const before = this.#clock.worked();
     if (this.#notBefore !== undefined && start < this.#notBefore) return this.#postpone();
     const wasContested = this.#isContested(start);
     this.#note(start, repair());
@@ -64,7 +68,8 @@ export class Repairs {
     if (isContested && !wasContested) this.#contested(WARNING);
     if (isContested) this.#awaitEnd();
     const interval = isContested ? CONTESTED_INTERVAL : CALM_INTERVAL;
-    this.#notBefore = after(end, milliseconds(Math.max(interval, COST_SHARE * (end - start))));
+    const cost = this.#clock.worked() - before;
+    this.#notBefore = after(end, milliseconds(Math.max(interval, COST_SHARE * cost)));
   }
 
   /** Forgets the attempt that waits. */
