@@ -20,6 +20,9 @@ import { PASS, REDIRECT, ShimPrograms, SLOT } from "./support/shim-programs.ts";
 const RUNS = { numRuns: 400 };
 const UDP = ipv6(LOCAL_ULID, PEER_ULID, [upperLayer(17, new Uint8Array(20).fill(7))]);
 const INBOUND = readdressed(UDP, PEER_ULID, LOCAL_ULID);
+/** An echo request: neither TCP nor UDP. */
+const ECHO = ipv6(LOCAL_ULID, PEER_ULID, [upperLayer(58, new Uint8Array(12).fill(128))]);
+const INBOUND_ECHO = readdressed(ECHO, PEER_ULID, LOCAL_ULID);
 /** Another peer with the same digest, which does not tell words apart. */
 const OTHER_PEER = concat(...[0, 4, 12, 8].map((at) => PEER_ULID.subarray(at, at + 4)));
 
@@ -42,14 +45,11 @@ describe("traffic is what the core's own record has, but for when it was first u
 
   /** The same to the programs' record and to the core's, at the time that the former has. */
   const STEPS = {
-    out: () => {
-      programs.run("uplink_out", UDP);
-      reference.out(records().snapshot(SLOT).lastOut ?? instant(0), UDP.length);
-    },
-    in: () => {
-      programs.run("uplink_in", INBOUND);
-      reference.in(records().snapshot(SLOT).lastIn ?? instant(0), INBOUND.length);
-    },
+    out: () => seeOut(UDP),
+    in: () => seeIn(INBOUND),
+    /** The programs' long way, which TCP and UDP of a remembered pair do not take. */
+    echoOut: () => seeOut(ECHO),
+    echoIn: () => seeIn(INBOUND_ECHO),
     markOut: () => {
       records().mark(SLOT, "out");
       reference.mark("out");
@@ -65,6 +65,16 @@ describe("traffic is what the core's own record has, but for when it was first u
     change: () => programs.kernel.pairsChanged(),
   } as const;
   const step = fc.constantFrom(...Object.values(STEPS));
+
+  function seeOut(packet: Uint8Array): void {
+    programs.run("uplink_out", packet);
+    reference.out(records().snapshot(SLOT).lastOut ?? instant(0), packet.length);
+  }
+
+  function seeIn(packet: Uint8Array): void {
+    programs.run("uplink_in", packet);
+    reference.in(records().snapshot(SLOT).lastIn ?? instant(0), packet.length);
+  }
 
   afterEach(() => programs.setTellingInterval(undefined));
 
