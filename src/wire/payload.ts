@@ -40,7 +40,7 @@ export interface LocatedPayloadHeader {
  * checksums stay as they are: they cover the ULIDs (RFC 5533 section 11.1).
  *
  * @param packet from its IPv6 header on; octets behind its end are left out.
- * @param out where to write, at least 16 octets longer than `packet` and not overlapping it;
+ * @param out where to write, as much longer than `packet` as the headers, and not overlapping it;
  *   an array of its own is made when it is missing.
  * @param port of UDP, where the header is to go in that.
  * @returns the octets written.

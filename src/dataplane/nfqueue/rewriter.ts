@@ -32,6 +32,8 @@ import { HOOK_LOCAL_OUT, HOOK_POST_ROUTING } from "./observer.ts";
 import { Reassembler } from "./reassembly.ts";
 
 const SCRATCH_LENGTH = 65_536 + IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH;
+/** Octets of a packet on Ethernet with its tag. */
+const USUAL_LENGTH = 1518;
 
 /** What the rewriter needs of the rest of the plane. */
 export interface RewriterOptions {
@@ -58,6 +60,8 @@ export class Rewriter {
   drilledLink: number | undefined;
   /** Verdicts copy their packet, so that one array serves for all. */
   readonly #scratch = new Uint8Array(SCRATCH_LENGTH);
+  /** Its beginnings by length, as far as packets of usual lengths needed them. */
+  readonly #rooms = new Array<Uint8Array | undefined>(USUAL_LENGTH + 1);
 
   constructor(options: RewriterOptions) {
     this.#contexts = options.contexts;
@@ -107,17 +111,19 @@ export class Rewriter {
     const { localLocator, peerLocator } = mapping;
     const { locators, peerTag } = mapping.mapping;
     const port = isEncapsulated(locators) ? this.#udpPort : undefined;
-    const rewritten = addPayloadHeader(
-      packet,
-      localLocator,
-      peerLocator,
-      peerTag,
-      this.#scratch,
-      port,
-    );
+    const added = PAYLOAD_HEADER_LENGTH + (port === undefined ? 0 : UDP_HEADER_LENGTH);
+    const out = this.#room(packet.length + added);
+    const rewritten = addPayloadHeader(packet, localLocator, peerLocator, peerTag, out, port);
     if (rewritten.ok) return rewritten.value;
     this.#counters.add("drop-outbound-malformed");
     return undefined;
+  }
+
+  /** An array of that length for a rewritten packet: to make one costs more than to write it. */
+  #room(length: number): Uint8Array {
+    if (length > USUAL_LENGTH) return this.#scratch;
+    this.#rooms[length] ??= this.#scratch.subarray(0, length);
+    return this.#rooms[length];
   }
 
   /**
