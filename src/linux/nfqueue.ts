@@ -153,13 +153,15 @@ class NetfilterQueue implements PacketQueue {
     }
   }
 
+  /** As long as packets keep coming this looks for them, and nobody has to wake it. */
   #drain(): void {
-    for (let i = 0; i < BATCHES_PER_WAKE_UP; i++) {
-      const count = this.#receive(this.#onBatch, (message) => this.#handleError(message));
-      if (count === BATCH) continue;
-      if (count >= BUSY) pause(REST);
-      return;
+    let count = BATCH;
+    for (let i = 0; i < BATCHES_PER_WAKE_UP && count === BATCH; i++) {
+      count = this.#receive(this.#onBatch, (message) => this.#handleError(message));
     }
+    if (count < BUSY) return;
+    if (count < BATCH) pause(REST);
+    this.#watch.again();
   }
 
   /** Receives one batch and has it handled; returns the number of messages. */

@@ -3,6 +3,11 @@ import koffi, { type node } from "koffi";
 export interface ReadableWatch {
   /** Calls nothing for so many milliseconds, whatever there is to read. */
   rest(milliseconds: number): void;
+  /**
+   * Calls back in the event loop's next turn, whether there is something to read then or not. The
+   * kernel has nobody to wake until then, which its senders would have to do for each message.
+   */
+  again(): void;
   /** Ends the watch; call it before the descriptor is closed. Safe to call twice. */
   close(): void;
 }
@@ -25,34 +30,49 @@ export function watchReadable(
   onReadable: () => void,
   onError: (error: Error) => void,
 ): ReadableWatch {
-  let resting: NodeJS.Timeout | undefined;
-  const onPoll = (...event: unknown[]): void => {
-    // koffi passes (status, events), unlike its declaration. A negative status stands for
-    // POLLERR, e.g. a netlink overrun: libuv stops polling, and reading tells which error.
-    const stopped = Number(event[0]) < 0;
-    // An exception that leaves this callback stays pending until some later call, or until a
-    // garbage collection that finds it and aborts the process.
+  /** Takes back what is to end a pause; `undefined` while the descriptor is polled. */
+  let cancelPause: (() => void) | undefined;
+  const read = (): void => {
+    // An exception that leaves a callback of koffi's stays pending until some later call, or until
+    // a garbage collection that finds it and aborts the process.
     try {
       onReadable();
     } catch (error) {
       setImmediate(() => onError(error instanceof Error ? error : new Error(String(error))));
     }
-    if (stopped && resting === undefined) watch();
+  };
+  const onPoll = (...event: unknown[]): void => {
+    // koffi passes (status, events), unlike its declaration. A negative status stands for
+    // POLLERR, e.g. a netlink overrun: libuv stops polling, and reading tells which error.
+    const stopped = Number(event[0]) < 0;
+    read();
+    if (stopped && cancelPause === undefined) watch();
   };
   const watch = (): void => {
-    resting = undefined;
+    cancelPause = undefined;
     if (handles.has(handle)) handle.start(EVENTS, onPoll);
   };
   const handle = koffi.node.poll(fd, EVENTS, onPoll);
   handles.add(handle);
   return {
     rest(milliseconds) {
-      if (resting !== undefined || !handles.has(handle)) return;
+      if (cancelPause !== undefined || !handles.has(handle)) return;
       handle.stop();
-      resting = setTimeout(watch, milliseconds);
+      const timer = setTimeout(watch, milliseconds);
+      cancelPause = () => clearTimeout(timer);
+    },
+    again() {
+      if (cancelPause !== undefined || !handles.has(handle)) return;
+      handle.stop();
+      const turn = setImmediate(() => {
+        cancelPause = undefined;
+        read();
+        if (cancelPause === undefined) watch();
+      });
+      cancelPause = () => clearImmediate(turn);
     },
     close() {
-      clearTimeout(resting);
+      cancelPause?.();
       if (handles.delete(handle)) handle.close();
     },
   };

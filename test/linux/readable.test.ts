@@ -87,6 +87,65 @@ describe("watching a descriptor", () => {
     expect(calls).toBe(1);
   });
 
+  test("it calls again in the next turn when it is told to, though nothing is left to read", async () => {
+    const socket = readableSocket();
+    const events: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      const watching = watch(
+        socket,
+        () => {
+          const isEmpty = socket.receive("read the links") === undefined;
+          events.push(isEmpty ? "empty" : "read");
+          if (isEmpty && events.includes("turn")) return resolve();
+          if (isEmpty) setImmediate(() => events.push("turn"));
+          watching.again();
+          watching.again();
+        },
+        reject,
+      );
+    });
+    expect(events.slice(-3)).toEqual(["empty", "turn", "empty"]);
+  });
+
+  test("it polls anew after it was not told to call again, and after an error", async () => {
+    const socket = readableSocket();
+    const errors: string[] = [];
+    let calls = 0;
+    await new Promise<void>((resolve) => {
+      const watching = watch(
+        socket,
+        () => {
+          calls++;
+          if (calls === 1) return watching.again();
+          if (calls === 2) throw new Error("odd message");
+          while (socket.receive("read the links") !== undefined);
+          setImmediate(() => setImmediate(resolve));
+        },
+        ({ message }) => errors.push(message),
+      );
+    });
+    expect(calls).toBe(3);
+    expect(errors).toEqual(["odd message"]);
+  });
+
+  test("a watch that is closed before it calls again calls no more", async () => {
+    const socket = readableSocket();
+    let calls = 0;
+    await new Promise<void>((resolve, reject) => {
+      const watching = watch(
+        socket,
+        () => {
+          calls++;
+          watching.again();
+          watching.close();
+          setTimeout(resolve, 20);
+        },
+        reject,
+      );
+    });
+    expect(calls).toBe(1);
+  });
+
   test("what the reader throws is reported, and watching goes on", async () => {
     const socket = readableSocket();
     const errors: string[] = [];
