@@ -6,10 +6,10 @@ import { REPORT_FILE, writeSection } from "./section.ts";
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: "string", default: "7" },
+    rounds: { type: "string", default: "21" },
     /** Of each run, and how many runs a figure is the mean of. */
     seconds: { type: "string", default: "1" },
-    repeats: { type: "string", default: "4" },
+    repeats: { type: "string", default: "1" },
     /** Those to run, with commas between; all when it is left out. */
     setups: { type: "string", default: SETUPS.join(",") },
     /** TCP's; that of the machine when it is left out. */

@@ -29,6 +29,9 @@ const WARM_UP_SECONDS = 1;
 /** Octets of the datagrams of the UDP measurement. */
 const DATAGRAM = 64;
 
+/** iperf3's option: the sender's processor, and the receiver's. */
+const ON_A_PROCESSOR_EACH = ["-A", "0,1"];
+
 const PLANE_HOST = fileURLToPath(new URL("plane-host.js", import.meta.url));
 
 const PLANE_WORK: Partial<Record<Setup, Omit<PlaneWork, "contexts">>> = {
@@ -45,6 +48,8 @@ export interface Measurement {
   readonly tcp: number;
   /** Packets per second received. */
   readonly udp: number;
+  /** The same with sender and receiver on a processor each. */
+  readonly pinnedUdp: number;
   /** Median round-trip time in microseconds. */
   readonly ping: number;
 }
@@ -84,8 +89,10 @@ export class BenchNetwork {
   /**
    * Runs all measurements of one setup.
    *
-   * A figure is the mean of several runs: on which processors the scheduler has put sender and
-   * receiver makes most of the difference between two runs, and it often stays for all of one.
+   * On which processors the scheduler has put iperf3's sender and receiver makes most of the
+   * difference between two runs of UDP, and it often stays for all of one. What is left without
+   * that is what the machine's neighbours take, for some ten seconds at a time: a round should be
+   * short, and there should be many.
    */
   async measure(
     setup: Setup,
@@ -101,7 +108,8 @@ export class BenchNetwork {
       await this.tcp(WARM_UP_SECONDS, congestionControl);
       const tcp = await meanOf(repeats, () => this.tcp(seconds, congestionControl));
       const udp = await meanOf(repeats, () => this.udp(seconds));
-      return { setup, tcp, udp, ping: await this.#ping() };
+      const pinnedUdp = await meanOf(repeats, () => this.udp(seconds, ON_A_PROCESSOR_EACH));
+      return { setup, tcp, udp, pinnedUdp, ping: await this.#ping() };
     } finally {
       for (const plane of planes) await plane.stop();
     }
@@ -131,8 +139,8 @@ export class BenchNetwork {
   }
 
   /** Packets of {@link DATAGRAM} octets received per second. */
-  async udp(seconds: number): Promise<number> {
-    const { end } = await this.#iperf(seconds, ["-u", "-b", "0", "-l", `${DATAGRAM}`]);
+  async udp(seconds: number, options: readonly string[] = []): Promise<number> {
+    const { end } = await this.#iperf(seconds, ["-u", "-b", "0", "-l", `${DATAGRAM}`, ...options]);
     return (end.sum.packets - end.sum.lost_packets) / end.sum.seconds;
   }
 

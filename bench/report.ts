@@ -4,7 +4,7 @@ import { describeMachine, type Section } from "./section.ts";
 /** A row of the report: a figure under `setup`, as a share of what it was under `base`. */
 interface Ratio {
   readonly name: string;
-  readonly figure: "tcp" | "udp";
+  readonly figure: "tcp" | "udp" | "pinnedUdp";
   readonly setup: Setup;
   readonly base: Setup;
   /** What the project holds itself to; `undefined` for no bound. */
@@ -14,14 +14,24 @@ interface Ratio {
 const RATIOS: readonly Ratio[] = [
   ratio("TCP, null mapping", "tcp", "ebpf-observed", "plain", 0.97),
   ratio("UDP, null mapping", "udp", "ebpf-observed", "plain", 0.9),
+  ratio("UDP between processors, null mapping", "pinnedUdp", "ebpf-observed", "plain", 0.9),
   ratio("TCP, rewritten", "tcp", "ebpf-rewritten", "plain-no-offload", 0.75),
   ratio("TCP, rewritten", "tcp", "ebpf-rewritten", "plain"),
   ratio("UDP, rewritten", "udp", "ebpf-rewritten", "plain"),
+  ratio("UDP between processors, rewritten", "pinnedUdp", "ebpf-rewritten", "plain"),
   ratio("TCP, null mapping", "tcp", "nfqueue-observed", "plain", 0.9),
   ratio("UDP, null mapping", "udp", "nfqueue-observed", "plain"),
+  ratio("UDP between processors, null mapping", "pinnedUdp", "nfqueue-observed", "plain"),
   ratio("TCP, rewritten", "tcp", "nfqueue-rewritten", "plain-no-offload", 0.22),
   ratio("TCP, rewritten", "tcp", "nfqueue-rewritten", "plain"),
   ratio("UDP, rewritten", "udp", "nfqueue-rewritten", "plain-no-offload", 0.6),
+  ratio(
+    "UDP between processors, rewritten",
+    "pinnedUdp",
+    "nfqueue-rewritten",
+    "plain-no-offload",
+    0.6,
+  ),
 ];
 
 function ratio(
@@ -58,12 +68,13 @@ export function renderReport(
   return [
     `Machine: ${describeMachine()}; both hosts, both planes and the routers share it.`,
     "",
-    `${rounds.length} interleaved rounds, in each a figure is the mean of ${repeats} runs of ${seconds} s; medians, with the least and`,
+    `${rounds.length} interleaved rounds, in each a figure is the mean of ${repeats} of ${seconds} s; medians, with the least and`,
     "the greatest round in brackets. A ratio is taken within each round, then the median of them.",
     `TCP's congestion control is ${congestionControl}; each setup has carried TCP for a second before.`,
+    "UDP between processors has iperf3's sender on one of them and its receiver on the other.",
     "",
-    "| | TCP, Gbit/s | UDP of 64 octets, packets/s | ping, µs |",
-    "|---|---|---|---|",
+    "| | TCP, Gbit/s | UDP of 64 octets, packets/s | UDP between processors | ping, µs |",
+    "|---|---|---|---|---|",
     ...setups.map((setup) => figureRow(setup, measurementsOf(rounds, setup))),
     "",
     "| Ratio | median | bound |",
@@ -75,19 +86,12 @@ export function renderReport(
 }
 
 function figureRow(setup: Setup, measurements: readonly Measurement[]): string {
-  const tcp = spread(
-    measurements.map((each) => each.tcp),
-    2,
-  );
-  const udp = spread(
-    measurements.map((each) => each.udp),
-    0,
-  );
-  const ping = spread(
-    measurements.map((each) => each.ping),
-    0,
-  );
-  return `| ${DESCRIPTIONS[setup]} | ${tcp} | ${udp} | ${ping} |`;
+  const of = (figure: keyof Omit<Measurement, "setup">, digits: number): string =>
+    spread(
+      measurements.map((each) => each[figure]),
+      digits,
+    );
+  return `| ${DESCRIPTIONS[setup]} | ${of("tcp", 2)} | ${of("udp", 0)} | ${of("pinnedUdp", 0)} | ${of("ping", 0)} |`;
 }
 
 function ratioRow(ratio: Ratio, rounds: readonly (readonly Measurement[])[]): string {
