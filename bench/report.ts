@@ -101,7 +101,7 @@ function ratioRow(ratio: Ratio, rounds: readonly (readonly Measurement[])[]): st
   const floor = ratio.floor === undefined ? "" : `at least ${ratio.floor}`;
   const plane = ratio.setup.startsWith("ebpf") ? "eBPF" : "NFQUEUE";
   const name = `${plane}: ${ratio.name} / ${DESCRIPTIONS[ratio.base]}`;
-  return `| ${name} | ${spread(ratios, 2)} | ${floor} |`;
+  return `| ${name} | ${spread(ratios, 3)} | ${floor} |`;
 }
 
 function measurementsOf(rounds: readonly (readonly Measurement[])[], setup: Setup): Measurement[] {
