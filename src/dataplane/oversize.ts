@@ -2,7 +2,7 @@ import { isEncapsulated, type Mapping } from "../core/output.ts";
 import type { OutgoingMessage } from "../linux/raw-socket.ts";
 import { MAX_MESSAGE_LENGTH } from "../linux/raw-socket.ts";
 import type { OutgoingShim6 } from "../linux/shim6-socket.ts";
-import { addressFromBytes } from "../wire/address.ts";
+import { addressFromBytes, addressToBytes } from "../wire/address.ts";
 import { buildPacketTooBig } from "../wire/icmp6.ts";
 import {
   DESTINATION_OFFSET,
@@ -29,9 +29,6 @@ export interface OversizeSockets {
 /** Where the packet goes. */
 export interface OversizePath {
   readonly mapping: Pick<Mapping, "locators" | "peerTag">;
-  /** The locators as octets. */
-  readonly localLocator: Uint8Array;
-  readonly peerLocator: Uint8Array;
   /** Octets that a packet may have on the way, without a UDP header. */
   readonly pathMtu: number;
 }
@@ -84,9 +81,9 @@ export class Oversize {
    * mapping's locators with the payload header.
    */
   send(packet: Uint8Array, mapping: OversizePath): void {
-    const { localLocator, peerLocator } = mapping;
     const { locators, peerTag } = mapping.mapping;
-    const rewritten = addPayloadHeader(packet, localLocator, peerLocator, peerTag);
+    const [source, destination] = [addressToBytes(locators.local), addressToBytes(locators.peer)];
+    const rewritten = addPayloadHeader(packet, source, destination, peerTag);
     if (!rewritten.ok || rewritten.value[NEXT_HEADER_OFFSET] !== PROTOCOL_SHIM6) {
       return this.#counters.add("drop-outbound-malformed");
     }

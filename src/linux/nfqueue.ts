@@ -247,6 +247,7 @@ class Slot implements QueuedPacket {
   length = 0;
   /** Packets of one length, the most usual case, lie where the one before them lay. */
   #view: Uint8Array = EMPTY;
+  #start = 0;
 
   /** The attributes that a message has not are as nothing. */
   clear(): void {
@@ -261,9 +262,11 @@ class Slot implements QueuedPacket {
 
   /** @param bytes the same array in each call */
   carry(bytes: Uint8Array, start: number, end: number): void {
-    const view = this.#view;
-    const isSame = view.length === end - start && view.byteOffset === bytes.byteOffset + start;
-    this.payload = this.#view = isSame ? view : bytes.subarray(start, end);
+    if (this.#start !== start || this.#view.length !== end - start) {
+      this.#view = bytes.subarray(start, end);
+      this.#start = start;
+    }
+    this.payload = this.#view;
   }
 }
 

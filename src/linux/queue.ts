@@ -41,7 +41,24 @@ export interface Verdicts {
   /** As {@link accept} with other content. `packet` is copied before the call returns. */
   replace(id: number, packet: Uint8Array, mark?: number): void;
   drop(id: number): void;
+  /**
+   * The same in place, which saves the copy: {@link reserve}, write the content to {@link room}
+   * from there on, and the next call is {@link replaceReserved}, or another verdict in its stead.
+   */
+  readonly room: Uint8Array;
+  /**
+   * @param length octets of the content at most; {@link RESERVED_BEFORE} before it may be
+   *   overwritten too
+   * @returns where in {@link room} it begins
+   * @throws RangeError when a verdict cannot carry that much
+   */
+  reserve(length: number): number;
+  /** @param length octets of the content */
+  replaceReserved(id: number, length: number, mark: number): void;
 }
+
+/** Octets of a verdict that stand before its packet and are written last. */
+export const RESERVED_BEFORE = 44;
 
 export interface PacketQueue {
   readonly options: QueueOptions;

@@ -1,5 +1,5 @@
 import { align4, NLM_F_REQUEST, viewOf } from "./netlink.ts";
-import type { QueuedPacket, Verdicts } from "./queue.ts";
+import { type QueuedPacket, RESERVED_BEFORE, type Verdicts } from "./queue.ts";
 
 /** Message types of the subsystem NFNL_SUBSYS_QUEUE (3): the subsystem is the high octet. */
 const NFQNL_MSG_VERDICT = 0x0301;
@@ -29,8 +29,8 @@ export const VERDICT_BUFFER_LENGTH = 131_072;
  */
 export class VerdictBuffer implements Verdicts {
   readonly #send: (bytes: Uint8Array, length: number) => void;
-  readonly #bytes = new Uint8Array(VERDICT_BUFFER_LENGTH);
-  readonly #view = viewOf(this.#bytes);
+  readonly room = new Uint8Array(VERDICT_BUFFER_LENGTH);
+  readonly #view = viewOf(this.room);
   readonly #queueNumber: number;
   #length = 0;
   #packets: readonly QueuedPacket[] = [];
@@ -72,21 +72,40 @@ export class VerdictBuffer implements Verdicts {
 
   /** @throws RangeError when `packet` is longer than {@link MAX_REPLACEMENT_LENGTH} octets. */
   replace(id: number, packet: Uint8Array, mark?: number): void {
-    if (packet.length > MAX_REPLACEMENT_LENGTH) {
-      throw new RangeError(`NFQUEUE cannot take back a packet of ${packet.length} octets`);
-    }
+    refuseTooLong(packet.length);
     this.#inOrder(id);
     this.#endRun();
     this.#write(NFQNL_MSG_VERDICT, NF_ACCEPT, id, packet, mark);
   }
 
+  /** @throws RangeError when `length` is more than {@link MAX_REPLACEMENT_LENGTH} octets. */
+  reserve(length: number): number {
+    refuseTooLong(length);
+    this.#endRun();
+    if (this.#length + RESERVED_BEFORE + align4(length) > VERDICT_BUFFER_LENGTH) this.#empty();
+    return this.#length + RESERVED_BEFORE;
+  }
+
+  replaceReserved(id: number, length: number, mark: number): void {
+    this.#inOrder(id);
+    const at = this.#length;
+    this.#writeHeader(at, RESERVED_BEFORE + length, NFQNL_MSG_VERDICT, NF_ACCEPT, id);
+    this.#writeMark(at + VERDICT_LENGTH, mark);
+    this.#writePayloadHeader(at + VERDICT_LENGTH + MARK_LENGTH, length);
+    this.#length = at + align4(RESERVED_BEFORE + length);
+  }
+
   /** Sends all verdicts given so far. */
   flush(): void {
     this.#endRun();
+    this.#empty();
+  }
+
+  #empty(): void {
     if (this.#length === 0) return;
     const length = this.#length;
     this.#length = 0;
-    this.#send(this.#bytes, length);
+    this.#send(this.room, length);
   }
 
   #inOrder(id: number): boolean {
@@ -110,8 +129,18 @@ export class VerdictBuffer implements Verdicts {
   #write(type: number, verdict: number, id: number, packet?: Uint8Array, mark?: number): void {
     const payload = packet === undefined ? 0 : ATTRIBUTE_HEADER_LENGTH + packet.length;
     const length = VERDICT_LENGTH + (mark === undefined ? 0 : MARK_LENGTH) + payload;
-    if (this.#length + align4(length) > VERDICT_BUFFER_LENGTH) this.flush();
+    if (this.#length + align4(length) > VERDICT_BUFFER_LENGTH) this.#empty();
     const at = this.#length;
+    this.#writeHeader(at, length, type, verdict, id);
+    if (mark !== undefined) this.#writeMark(at + VERDICT_LENGTH, mark);
+    if (packet !== undefined) {
+      this.#writePayloadHeader(at + length - payload, packet.length);
+      this.room.set(packet, at + length - packet.length);
+    }
+    this.#length = at + align4(length);
+  }
+
+  #writeHeader(at: number, length: number, type: number, verdict: number, id: number): void {
     const view = this.#view;
     view.setUint32(at, length, true);
     view.setUint16(at + 4, type, true);
@@ -125,9 +154,6 @@ export class VerdictBuffer implements Verdicts {
     view.setUint16(at + 22, NFQA_VERDICT_HDR, true);
     view.setUint32(at + 24, verdict);
     view.setUint32(at + 28, id);
-    if (mark !== undefined) this.#writeMark(at + VERDICT_LENGTH, mark);
-    if (packet !== undefined) this.#writePayload(at + length - payload, packet);
-    this.#length = at + align4(length);
   }
 
   #writeMark(at: number, mark: number): void {
@@ -136,9 +162,14 @@ export class VerdictBuffer implements Verdicts {
     this.#view.setUint32(at + 4, mark);
   }
 
-  #writePayload(at: number, packet: Uint8Array): void {
-    this.#view.setUint16(at, ATTRIBUTE_HEADER_LENGTH + packet.length, true);
+  #writePayloadHeader(at: number, length: number): void {
+    this.#view.setUint16(at, ATTRIBUTE_HEADER_LENGTH + length, true);
     this.#view.setUint16(at + 2, NFQA_PAYLOAD, true);
-    this.#bytes.set(packet, at + ATTRIBUTE_HEADER_LENGTH);
+  }
+}
+
+function refuseTooLong(length: number): void {
+  if (length > MAX_REPLACEMENT_LENGTH) {
+    throw new RangeError(`NFQUEUE cannot take back a packet of ${length} octets`);
   }
 }

@@ -44,9 +44,10 @@ export function payloadLength(packet: Uint8Array): number {
   return readU16(packet, PAYLOAD_LENGTH_OFFSET);
 }
 
-export function setPayloadLength(packet: Uint8Array, length: number): void {
-  packet[PAYLOAD_LENGTH_OFFSET] = length >> 8;
-  packet[PAYLOAD_LENGTH_OFFSET + 1] = length & 0xff;
+/** @param at where the packet begins in `bytes` */
+export function setPayloadLength(bytes: Uint8Array, length: number, at = 0): void {
+  bytes[at + PAYLOAD_LENGTH_OFFSET] = length >> 8;
+  bytes[at + PAYLOAD_LENGTH_OFFSET + 1] = length & 0xff;
 }
 
 /** Octets of the packet by its own Payload Length; octets behind it are the link layer's. */

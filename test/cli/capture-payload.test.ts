@@ -61,7 +61,7 @@ function plain(source: Address, destination: Address): Uint8Array {
 
 function shimmed(source: Address, destination: Address, tag: ContextTag, port?: number) {
   const ends = [addressToBytes(source), addressToBytes(destination)] as const;
-  const made = addPayloadHeader(plain(source, destination), ...ends, tag, undefined, port);
+  const made = addPayloadHeader(plain(source, destination), ...ends, tag, port);
   if (!made.ok) throw new Error(made.error);
   return made.value;
 }

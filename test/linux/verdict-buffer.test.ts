@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeAttributes, decodeMessages, type NetlinkMessage } from "../../src/linux/netlink.ts";
-import type { QueuedPacket } from "../../src/linux/queue.ts";
+import { type QueuedPacket, RESERVED_BEFORE } from "../../src/linux/queue.ts";
 import { MAX_REPLACEMENT_LENGTH, VerdictBuffer } from "../../src/linux/verdict-buffer.ts";
 
 const QUEUE = 0x0102;
 
-type Verdict = "accept" | "mark" | "drop" | "replace";
+type Verdict = "accept" | "mark" | "drop" | "replace" | "in place" | "given up";
 const MARK = 0x0800_0001;
 
 /** What the kernel would do with a packet. */
@@ -76,15 +76,32 @@ function give(buffer: VerdictBuffer, id: number, verdict: Verdict): void {
   if (verdict === "accept") buffer.accept(id);
   else if (verdict === "mark") buffer.accept(id, MARK);
   else if (verdict === "drop") buffer.drop(id);
-  else buffer.replace(id, replacement(id));
+  else if (verdict === "in place") replaceInPlace(buffer, id);
+  else if (verdict === "given up") {
+    buffer.reserve(100);
+    buffer.drop(id);
+  } else buffer.replace(id, replacement(id));
+}
+
+/** Reserves more than it needs, and writes all that it may. */
+function replaceInPlace(buffer: VerdictBuffer, id: number): void {
+  const content = replacement(id);
+  const at = buffer.reserve(content.length + 9);
+  buffer.room.fill(0xee, at - RESERVED_BEFORE, at + content.length + 9);
+  buffer.room.set(content, at);
+  buffer.replaceReserved(id, content.length, MARK);
 }
 
 function expectedOutcome(id: number, verdict: Verdict): Outcome {
   switch (verdict) {
     case "replace":
       return { verdict: "accept", payload: replacement(id) };
+    case "in place":
+      return { verdict: "accept", payload: replacement(id), mark: Uint8Array.of(8, 0, 0, 1) };
     case "mark":
       return { verdict: "accept", mark: Uint8Array.of(8, 0, 0, 1) };
+    case "given up":
+      return { verdict: "drop" };
     default:
       return { verdict };
   }
@@ -99,6 +116,8 @@ describe("the verdicts of a batch", () => {
       "mark",
       "drop",
       "replace",
+      "in place",
+      "given up",
     );
     fc.assert(
       fc.property(
@@ -162,6 +181,21 @@ describe("the verdicts of a batch", () => {
     expect(kernel.outcomes.get(5)?.payload).toEqual(large);
   });
 
+  test("what does not fit in place leaves in several, too", () => {
+    const ids = idsFrom(1, 5);
+    const kernel = new FakeKernel(ids);
+    const buffer = new VerdictBuffer(QUEUE, kernel.send);
+    buffer.begin(ids.map(packet));
+    for (const id of ids) {
+      const at = buffer.reserve(MAX_REPLACEMENT_LENGTH);
+      buffer.room.fill(id, at, at + MAX_REPLACEMENT_LENGTH);
+      buffer.replaceReserved(id, MAX_REPLACEMENT_LENGTH, MARK);
+    }
+    buffer.flush();
+    expect(kernel.calls).toHaveLength(5);
+    expect(kernel.outcomes.get(5)?.payload).toEqual(new Uint8Array(MAX_REPLACEMENT_LENGTH).fill(5));
+  });
+
   test("nothing is sent when there is no verdict", () => {
     const kernel = new FakeKernel([]);
     const buffer = new VerdictBuffer(QUEUE, kernel.send);
@@ -174,5 +208,6 @@ describe("the verdicts of a batch", () => {
     const buffer = new VerdictBuffer(QUEUE, () => undefined);
     buffer.begin([packet(1)]);
     expect(() => buffer.replace(1, new Uint8Array(MAX_REPLACEMENT_LENGTH + 1))).toThrow(RangeError);
+    expect(() => buffer.reserve(MAX_REPLACEMENT_LENGTH + 1)).toThrow(RangeError);
   });
 });

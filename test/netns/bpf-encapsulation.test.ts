@@ -65,7 +65,7 @@ function inUdp(
   tag: typeof OUR_TAG,
   port = PORT,
 ): Uint8Array {
-  const added = addPayloadHeader(packet, source, destination, tag, undefined, port);
+  const added = addPayloadHeader(packet, source, destination, tag, port);
   if (!added.ok) throw new Error(added.error);
   return added.value;
 }

@@ -7,6 +7,8 @@ import {
   addPayloadHeader,
   findPayloadHeader,
   removePayloadHeader,
+  writeRestored,
+  writeRewritten,
 } from "../../src/wire/payload.ts";
 import {
   decodePayloadHeader,
@@ -108,19 +110,31 @@ describe("rewriting", () => {
     );
   });
 
-  test("writes to the array that it is given, and the same", () => {
+  test("writes into the middle of an array, and the same", () => {
+    const port = fc.option(fc.constant(61_140), { nil: undefined });
+    const [before, behind] = [fc.integer({ min: 16, max: 60 }), fc.nat(30)];
     fc.assert(
-      fc.property(packet, octets16, octets16, fc.nat(30), (plain, source, destination, spare) => {
-        const out = new Uint8Array(plain.length + 8 + spare).fill(0xee);
-        const added = addPayloadHeader(plain, source, destination, TAG, out);
-        expect(added).toEqual(addPayloadHeader(plain, source, destination, TAG));
-        expect(added.ok && added.value.buffer).toBe(out.buffer);
-        expect([...out.subarray(plain.length + 8)]).toEqual(new Array<number>(spare).fill(0xee));
-        if (!added.ok) return;
-        const back = new Uint8Array(added.value.length + spare).fill(0xee);
-        const removed = removePayloadHeader(added.value, source, destination, back);
-        expect(removed).toEqual(removePayloadHeader(added.value, source, destination));
-        expect(removed.ok && removed.value.buffer).toBe(back.buffer);
+      fc.property(packet, octets16, octets16, before, behind, port, (plain, ...rest) => {
+        const [source, destination, at, spare, udpPort] = rest;
+        const addresses = Uint8Array.of(...source, ...destination);
+        const added = addPayloadHeader(plain, source, destination, TAG, udpPort);
+        if (!added.ok) throw new Error(added.error);
+        const end = at + added.value.length;
+        const target = new Uint8Array(end + spare).fill(0xee);
+        const written = writeRewritten(target, at, plain, addresses, TAG, udpPort);
+        expect(target.subarray(at, end)).toEqual(added.value);
+        expect(written).toBe(added.value.length);
+        target.fill(0xee, at, end);
+        expect(target.every((octet) => octet === 0xee)).toBe(true);
+
+        const header = findPayloadHeader(added.value, udpPort);
+        if (!header.ok) throw new Error(header.error);
+        const restored = removePayloadHeader(added.value, source, destination, udpPort);
+        if (!restored.ok) throw new Error(restored.error);
+        expect(writeRestored(target, at, added.value, header.value, addresses)).toBe(plain.length);
+        expect(target.subarray(at, at + plain.length)).toEqual(restored.value);
+        target.fill(0xee, at - 16, at + plain.length);
+        expect(target.every((octet) => octet === 0xee)).toBe(true);
       }),
     );
   });
@@ -140,8 +154,9 @@ describe("rewriting", () => {
   });
 
   test("refuses an array that is too small", () => {
-    const out = new Uint8Array(PLAIN.length);
-    expect(() => addPayloadHeader(PLAIN, A1, B1, TAG, out)).toThrow(RangeError);
+    const target = new Uint8Array(PLAIN.length);
+    const addresses = Uint8Array.of(...A1, ...B1);
+    expect(() => writeRewritten(target, 0, PLAIN, addresses, TAG)).toThrow(RangeError);
   });
 
   test("refuses a packet that would be too long", () => {
@@ -169,7 +184,7 @@ describe("finding the payload header", () => {
     const parts = [extension(0, 0), extension(43, 1), upperLayer(140, PAYLOAD)];
     expect(findPayloadHeader(ipv6(A1, B1, parts))).toEqual({
       ok: true,
-      value: { offset: 64, encapsulated: false, tag: TAG, nextHeader: 17 },
+      value: { offset: 64, encapsulated: false, tag: TAG, nextHeader: 17, length: 91 },
     });
   });
 

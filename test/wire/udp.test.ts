@@ -25,7 +25,7 @@ const PLAIN = ipv6(ULID_A, ULID_B, [
 ]);
 
 function encapsulate(plain: Uint8Array): Uint8Array {
-  const added = addPayloadHeader(plain, LOCATOR_A, LOCATOR_B, TAG, undefined, PORT);
+  const added = addPayloadHeader(plain, LOCATOR_A, LOCATOR_B, TAG, PORT);
   if (!added.ok) throw new Error(added.error);
   return added.value;
 }
@@ -49,12 +49,12 @@ describe("payload in UDP", () => {
   test("comes back, whatever the extension headers", () => {
     fc.assert(
       fc.property(packet, octets16, octets16, arbitrary.tag, (plain, source, destination, tag) => {
-        const added = addPayloadHeader(plain, source, destination, tag, undefined, PORT);
+        const added = addPayloadHeader(plain, source, destination, tag, PORT);
         if (!added.ok) throw new Error(added.error);
         const found = findPayloadHeader(added.value, PORT);
         expect(found.ok && found.value).toMatchObject({ encapsulated: true, tag });
         const ulids = [plain.subarray(8, 24), plain.subarray(24, 40)] as const;
-        const removed = removePayloadHeader(added.value, ...ulids, undefined, PORT);
+        const removed = removePayloadHeader(added.value, ...ulids, PORT);
         expect(removed).toEqual({ ok: true, value: plain });
       }),
       { numRuns: 1000 },
@@ -67,7 +67,7 @@ describe("payload in UDP", () => {
   ])("is none %s", (_, port) => {
     const none = { ok: false, error: "no-payload-header" };
     expect(findPayloadHeader(encapsulate(PLAIN), port)).toEqual(none);
-    expect(removePayloadHeader(encapsulate(PLAIN), ULID_A, ULID_B, undefined, port)).toEqual(none);
+    expect(removePayloadHeader(encapsulate(PLAIN), ULID_A, ULID_B, port)).toEqual(none);
   });
 
   test("is none with another source port", () => {
@@ -79,7 +79,7 @@ describe("payload in UDP", () => {
   test("beside it plain payload is taken as ever", () => {
     const added = addPayloadHeader(PLAIN, LOCATOR_A, LOCATOR_B, TAG);
     if (!added.ok) throw new Error(added.error);
-    const removed = removePayloadHeader(added.value, ULID_A, ULID_B, undefined, PORT);
+    const removed = removePayloadHeader(added.value, ULID_A, ULID_B, PORT);
     expect(removed).toEqual({ ok: true, value: PLAIN });
   });
 
@@ -100,7 +100,7 @@ describe("payload in UDP", () => {
     fc.assert(
       fc.property(fc.oneof(arbitrary.bytes(300), arbitrary.mutated(added)), (bytes) => {
         const found = findPayloadHeader(bytes, PORT);
-        expect(removePayloadHeader(bytes, ULID_A, ULID_B, undefined, PORT).ok).toBe(found.ok);
+        expect(removePayloadHeader(bytes, ULID_A, ULID_B, PORT).ok).toBe(found.ok);
       }),
       { numRuns: 2000 },
     );

@@ -3,7 +3,7 @@ import { monotonicNow } from "../../linux/clock.ts";
 import type { OutgoingMessage, ReceivedMessage } from "../../linux/raw-socket.ts";
 import type { OutgoingShim6 } from "../../linux/shim6-socket.ts";
 import type { Address } from "../../wire/address.ts";
-import { addressFromBytes, addressToBytes } from "../../wire/address.ts";
+import { addressFromBytes } from "../../wire/address.ts";
 import { findIcmpError, ICMP_PACKET_TOO_BIG } from "../../wire/icmp6.ts";
 import { IPV6_HEADER_LENGTH, MINIMUM_MTU, SOURCE_OFFSET } from "../../wire/ipv6.ts";
 import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
@@ -98,13 +98,7 @@ export class EventReader {
   #handedOver({ slot, packet }: KernelEvent): void {
     const active = this.#options.contexts.bySlot(slot)?.active;
     if (active?.way === undefined) return;
-    const { locators } = active.mapping;
-    const path = {
-      mapping: active.mapping,
-      localLocator: addressToBytes(locators.local),
-      peerLocator: addressToBytes(locators.peer),
-      pathMtu: active.way.mtu,
-    };
+    const path = { mapping: active.mapping, pathMtu: active.way.mtu };
     if (packet.length + PAYLOAD_HEADER_LENGTH <= path.pathMtu) {
       return this.#oversize.send(packet, path);
     }

@@ -15,6 +15,8 @@ export interface PlaneContext {
   /** The same as octets. */
   readonly localUlid: Uint8Array;
   readonly peerUlid: Uint8Array;
+  /** Those of an inbound packet: the peer's, then the local one. */
+  readonly inboundAddresses: Uint8Array;
   readonly traffic: TrafficRecord;
   readonly flows: TcpFlows;
   watched: boolean;
@@ -27,8 +29,8 @@ export interface PlaneContext {
 /** An outbound mapping in the form that every packet needs. */
 export interface ActiveMapping {
   readonly mapping: Mapping;
-  readonly localLocator: Uint8Array;
-  readonly peerLocator: Uint8Array;
+  /** The locators as octets: those of an outbound packet. */
+  readonly addresses: Uint8Array;
   /** `undefined` when the host had no route between the locators. */
   readonly egress: Egress | undefined;
   /** Octets that a packet may have on the way to the peer's locator, without a UDP header. */
@@ -91,11 +93,13 @@ export class PlaneContextTable {
   /** Starts a traffic record, unless the context is there already with these ULIDs. */
   set(tag: ContextTag, ulids: AddressPair, forked = false): void {
     this.delete(tag);
+    const inboundAddresses = pairOctets({ local: ulids.peer, peer: ulids.local });
     const context: PlaneContext = {
       tag,
       ulids,
-      localUlid: addressOctets(ulids.local),
-      peerUlid: addressOctets(ulids.peer),
+      localUlid: inboundAddresses.subarray(ADDRESS_LENGTH),
+      peerUlid: inboundAddresses.subarray(0, ADDRESS_LENGTH),
+      inboundAddresses,
       traffic: new TrafficRecord(),
       flows: new TcpFlows(),
       watched: false,
@@ -133,11 +137,5 @@ export function pairOctets(pair: AddressPair): Uint8Array {
   const octets = new Uint8Array(2 * ADDRESS_LENGTH);
   writeAddress(pair.local, octets);
   writeAddress(pair.peer, octets, ADDRESS_LENGTH);
-  return octets;
-}
-
-function addressOctets(address: Address): Uint8Array {
-  const octets = new Uint8Array(ADDRESS_LENGTH);
-  writeAddress(address, octets);
   return octets;
 }

@@ -4,7 +4,7 @@ import type { Instant } from "../../core/time.ts";
 import type { TrafficDirection, TrafficSnapshot } from "../../core/traffic.ts";
 import type { OutgoingMessage } from "../../linux/raw-socket.ts";
 import type { OutgoingShim6 } from "../../linux/shim6-socket.ts";
-import { ADDRESS_LENGTH, type Address, addressToBytes } from "../../wire/address.ts";
+import { ADDRESS_LENGTH, type Address } from "../../wire/address.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import {
   type DataPlane,
@@ -132,13 +132,11 @@ export class NfqueueDataPlane implements DataPlane {
   setMapping(tag: ContextTag, mapping: Mapping): void {
     const context = this.#contexts.get(tag);
     if (context === undefined) return;
-    const { local, peer } = mapping.locators;
     const before = context.mapping?.pathMtu ?? Number.POSITIVE_INFINITY;
     const egress = this.#tolerate(() => this.#hooks?.findEgress(mapping.locators));
     context.mapping = {
       mapping,
-      localLocator: addressToBytes(local),
-      peerLocator: addressToBytes(peer),
+      addresses: pairOctets(mapping.locators),
       egress,
       pathMtu: egress?.mtu ?? before,
     };

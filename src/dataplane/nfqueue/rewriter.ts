@@ -20,7 +20,12 @@ import {
   SOURCE_OFFSET,
   UDP_HEADER_LENGTH,
 } from "../../wire/ipv6.ts";
-import { addPayloadHeader, findPayloadHeader, removePayloadHeader } from "../../wire/payload.ts";
+import {
+  findPayloadHeader,
+  removePayloadHeader,
+  writeRestored,
+  writeRewritten,
+} from "../../wire/payload.ts";
 import { PAYLOAD_HEADER_LENGTH } from "../../wire/payload-header.ts";
 import type { ContextTag } from "../../wire/tag.ts";
 import type { DataPlaneEvents } from "../dataplane.ts";
@@ -30,10 +35,6 @@ import type { ActiveMapping, PlaneContext, PlaneContextTable } from "./context-t
 import type { PlaneCounters } from "./counters.ts";
 import { HOOK_LOCAL_OUT, HOOK_POST_ROUTING } from "./observer.ts";
 import { Reassembler } from "./reassembly.ts";
-
-const SCRATCH_LENGTH = 65_536 + IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH + PAYLOAD_HEADER_LENGTH;
-/** Octets of a packet on Ethernet with its tag. */
-const USUAL_LENGTH = 1518;
 
 /** What the rewriter needs of the rest of the plane. */
 export interface RewriterOptions {
@@ -58,10 +59,6 @@ export class Rewriter {
   readonly #reassembler = new Reassembler();
   /** Interface index of the uplink that is rehearsed as dead. */
   drilledLink: number | undefined;
-  /** Verdicts copy their packet, so that one array serves for all. */
-  readonly #scratch = new Uint8Array(SCRATCH_LENGTH);
-  /** Its beginnings by length, as far as packets of usual lengths needed them. */
-  readonly #rooms = new Array<Uint8Array | undefined>(USUAL_LENGTH + 1);
 
   constructor(options: RewriterOptions) {
     this.#contexts = options.contexts;
@@ -100,30 +97,29 @@ export class Rewriter {
     if (packet.length + PAYLOAD_HEADER_LENGTH > mapping.pathMtu) {
       return this.#outboundOversize(now, queued, context, mapping, verdicts);
     }
-    const rewritten = this.#addHeader(packet, mapping);
-    if (rewritten === undefined) return verdicts.drop(id);
+    if (!this.#rewrite(queued, packet, mapping, verdicts)) return;
     context.traffic.out(now, packet.length);
     context.flows.note(packet);
-    verdicts.replace(id, rewritten, queued.mark | LOCATOR_MARK);
   }
 
-  #addHeader(packet: Uint8Array, mapping: ActiveMapping): Uint8Array | undefined {
-    const { localLocator, peerLocator } = mapping;
-    const { locators, peerTag } = mapping.mapping;
-    const port = isEncapsulated(locators) ? this.#udpPort : undefined;
+  /** Gives the verdict: `packet` rewritten. @returns false when it had to be to drop it */
+  #rewrite(
+    { id, mark }: QueuedPacket,
+    packet: Uint8Array,
+    { mapping, addresses }: ActiveMapping,
+    verdicts: Verdicts,
+  ): boolean {
+    const port = isEncapsulated(mapping.locators) ? this.#udpPort : undefined;
     const added = PAYLOAD_HEADER_LENGTH + (port === undefined ? 0 : UDP_HEADER_LENGTH);
-    const out = this.#room(packet.length + added);
-    const rewritten = addPayloadHeader(packet, localLocator, peerLocator, peerTag, out, port);
-    if (rewritten.ok) return rewritten.value;
+    const at = verdicts.reserve(packet.length + added);
+    const length = writeRewritten(verdicts.room, at, packet, addresses, mapping.peerTag, port);
+    if (typeof length === "number") {
+      verdicts.replaceReserved(id, length, mark | LOCATOR_MARK);
+      return true;
+    }
     this.#counters.add("drop-outbound-malformed");
-    return undefined;
-  }
-
-  /** An array of that length for a rewritten packet: to make one costs more than to write it. */
-  #room(length: number): Uint8Array {
-    if (length > USUAL_LENGTH) return this.#scratch;
-    this.#rooms[length] ??= this.#scratch.subarray(0, length);
-    return this.#rooms[length];
+    verdicts.drop(id);
+    return false;
   }
 
   /**
@@ -132,16 +128,16 @@ export class Rewriter {
    */
   #outboundOversize(
     now: Instant,
-    { id, mark, payload: packet }: QueuedPacket,
+    queued: QueuedPacket,
     context: PlaneContext,
     mapping: ActiveMapping,
     verdicts: Verdicts,
   ): void {
+    const { payload: packet } = queued;
     const [first, ...others] = this.#oversize.fit(packet, mapping);
-    const rewritten = first && this.#addHeader(first, mapping);
-    if (rewritten === undefined) return verdicts.drop(id);
+    if (first === undefined) return verdicts.drop(queued.id);
+    if (!this.#rewrite(queued, first, mapping, verdicts)) return;
     context.traffic.out(now, packet.length);
-    verdicts.replace(id, rewritten, mark | LOCATOR_MARK);
     for (const fragment of others) this.#oversize.send(fragment, mapping);
   }
 
@@ -159,12 +155,8 @@ export class Rewriter {
   }
 
   /** @param packet what the queue gave, or the whole of which that was the last fragment */
-  #inboundShim6(
-    now: Instant,
-    { id, mark }: QueuedPacket,
-    packet: Uint8Array,
-    verdicts: Verdicts,
-  ): void {
+  #inboundShim6(now: Instant, queued: QueuedPacket, packet: Uint8Array, verdicts: Verdicts): void {
+    const { id, mark } = queued;
     const header = findPayloadHeader(packet, this.#udpPort);
     if (!header.ok) {
       if (header.error === "no-payload-header") {
@@ -182,20 +174,32 @@ export class Rewriter {
       return this.#raiseUnknownTag(now, packet, tag, encapsulated);
     }
     // Whatever the addresses: payload is demultiplexed by tag alone (RFC 5533 section 12.4).
-    const { peerUlid, localUlid } = context;
-    const restored = removePayloadHeader(packet, peerUlid, localUlid, this.#scratch, this.#udpPort);
-    if (!restored.ok) {
-      this.#counters.add("drop-inbound-malformed");
-      return verdicts.drop(id);
+    if (nextHeader === PROTOCOL_FRAGMENT) {
+      this.#restoreFragment(now, queued, packet, context, verdicts);
+    } else {
+      const at = verdicts.reserve(packet.length);
+      const { inboundAddresses } = context;
+      const length = writeRestored(verdicts.room, at, packet, header.value, inboundAddresses);
+      context.traffic.in(now, length);
+      // The mark tells it from packets that are still to be counted.
+      verdicts.replaceReserved(id, length, mark | LOCATOR_MARK);
     }
-    context.traffic.in(now, restored.value.length);
-    const whole =
-      nextHeader === PROTOCOL_FRAGMENT
-        ? this.#reassemble(now, id, restored.value, verdicts)
-        : restored.value;
-    // The mark tells it from packets that are still to be counted.
-    if (whole !== undefined) verdicts.replace(id, whole, mark | LOCATOR_MARK);
     if (context.watched) this.#events.inboundPayload(now, tag, true);
+  }
+
+  /** The whole packet comes out with its last fragment. */
+  #restoreFragment(
+    now: Instant,
+    { id, mark }: QueuedPacket,
+    packet: Uint8Array,
+    { traffic, peerUlid, localUlid }: PlaneContext,
+    verdicts: Verdicts,
+  ): void {
+    const fragment = removePayloadHeader(packet, peerUlid, localUlid, this.#udpPort);
+    if (!fragment.ok) throw new Error(`no payload header after all: ${fragment.error}`);
+    traffic.in(now, fragment.value.length);
+    const whole = this.#reassemble(now, id, fragment.value, verdicts);
+    if (whole !== undefined) verdicts.replace(id, whole, mark | LOCATOR_MARK);
   }
 
   #raiseUnknownTag(now: Instant, packet: Uint8Array, tag: ContextTag, encapsulated: boolean): void {

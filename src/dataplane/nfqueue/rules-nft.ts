@@ -89,10 +89,10 @@ table ${OBSERVE_TABLE} {
     timeout 60s
   }
   chain observe {
+    meta mark & ${LOCATOR_MARK} != 0 return
     ip6 daddr ${NOT_UNICAST} return
     meta l4proto 140 return
     ${udpPort === undefined ? "" : `${shim6InUdp(udpPort)} return`}
-    meta mark & ${LOCATOR_MARK} != 0 return
     add @busy { ip6 saddr . ip6 daddr ${rate} } return
     log group ${group}
   }

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Mapping } from "../../../src/core/output.ts";
 import { instant } from "../../../src/core/time.ts";
 import { fragmentPacket } from "../../../src/dataplane/fragmentation.ts";
-import { PlaneContextTable } from "../../../src/dataplane/nfqueue/context-table.ts";
+import { PlaneContextTable, pairOctets } from "../../../src/dataplane/nfqueue/context-table.ts";
 import { PlaneCounters } from "../../../src/dataplane/nfqueue/counters.ts";
 import { Rewriter } from "../../../src/dataplane/nfqueue/rewriter.ts";
 import { Oversize } from "../../../src/dataplane/oversize.ts";
@@ -61,9 +61,8 @@ class Side {
     this.contexts.set(tag, mapping.ulids);
     const context = this.contexts.get(tag);
     if (context === undefined) return;
-    const { local, peer } = mapping.locators;
-    const [localLocator, peerLocator] = [addressToBytes(local), addressToBytes(peer)];
-    context.mapping = { mapping, localLocator, peerLocator, egress: undefined, pathMtu };
+    const addresses = pairOctets(mapping.locators);
+    context.mapping = { mapping, addresses, egress: undefined, pathMtu };
   }
 
   handle(hook: number, ...packets: Uint8Array[]): Verdict[] {
@@ -103,7 +102,7 @@ describe("the rewriter of Shim6 in UDP", () => {
 
   function inUdp(packet: Uint8Array, tag = PEER_TAG, locators = LOCATORS): Uint8Array {
     const [source, destination] = [addressToBytes(locators.local), addressToBytes(locators.peer)];
-    const added = addPayloadHeader(packet, source, destination, tag, undefined, 61_140);
+    const added = addPayloadHeader(packet, source, destination, tag, 61_140);
     if (!added.ok) throw new Error(added.error);
     return added.value;
   }

@@ -3,7 +3,12 @@ import { instant } from "../../../../src/core/time.ts";
 import type { DataPlaneEvents } from "../../../../src/dataplane/dataplane.ts";
 import type { PlaneSystem } from "../../../../src/dataplane/nfqueue/system.ts";
 import type { LogHandler } from "../../../../src/linux/nflog.ts";
-import type { BatchHandler, QueuedPacket, Verdicts } from "../../../../src/linux/queue.ts";
+import {
+  type BatchHandler,
+  type QueuedPacket,
+  RESERVED_BEFORE,
+  type Verdicts,
+} from "../../../../src/linux/queue.ts";
 import type { OutgoingMessage, ReceivedMessage } from "../../../../src/linux/raw-socket.ts";
 import { type Address, addressToBytes, parseAddress } from "../../../../src/wire/address.ts";
 import { type ContextTag, contextTag } from "../../../../src/wire/tag.ts";
@@ -60,10 +65,20 @@ export function verdictsOn(
     if (given.has(id)) throw new Error(`packet ${id} has its verdict already`);
     given.set(id, verdict);
   };
+  const room = new Uint8Array(RESERVED_BEFORE + 65_536);
+  let reserved = room.length;
   const verdicts: Verdicts = {
     accept: (id, mark) => give(id, { verdict: "accept", ...(mark === undefined ? {} : { mark }) }),
     drop: (id) => give(id, { verdict: "drop" }),
     replace: (id, packet, mark) => give(id, { verdict: "replace", packet: packet.slice(), mark }),
+    room,
+    // As little room as was asked for: whoever writes more finds none.
+    reserve: (length) => {
+      reserved = room.length - length;
+      return reserved;
+    },
+    replaceReserved: (id, length, mark) =>
+      give(id, { verdict: "replace", packet: room.slice(reserved, reserved + length), mark }),
   };
   const queued = packets.map((packet, id) => ({
     id,
