@@ -1,15 +1,14 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { BenchNetwork, type Measurement, type MeasureOptions, SETUPS } from "./network.ts";
 import { PLANES_SECTION, renderReport } from "./report.ts";
 import { REPORT_FILE, writeSection } from "./section.ts";
+import { Bench, FIGURES, type Measurement, type MeasureOptions, SETUPS } from "./setups.ts";
 
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "21" },
-    /** Of each run, and how many runs a figure is the mean of. */
+    /** Of each run. */
     seconds: { type: "string", default: "1" },
-    repeats: { type: "string", default: "1" },
     /** Those to run, with commas between; all when it is left out. */
     setups: { type: "string", default: SETUPS.join(",") },
     /** TCP's; that of the machine when it is left out. */
@@ -20,7 +19,6 @@ const { values } = parseArgs({
 
 const options: MeasureOptions = {
   seconds: Number(values.seconds),
-  repeats: Number(values.repeats),
   congestionControl: values["congestion-control"],
 };
 const wanted = values.setups.split(",");
@@ -36,25 +34,38 @@ process.stdout.write(`${report}\n`);
 if (values.write) await writeSection(REPORT_FILE, PLANES_SECTION, report);
 
 /**
- * Each round runs every setup, in an order of its own: what ran just before warms caches and uses
- * up the machine's turbo, and in a fixed order the same setup would always pay for it.
+ * A round takes one figure after another, and each of every setup in turn, so that what is compared
+ * is seconds apart: the machine's neighbours change its pace by half every ten seconds or so. Each
+ * time the setups come in another order: what ran just before warms caches and uses up the machine's
+ * turbo, and in a fixed order the same setup would always pay for it.
  */
 async function measureRounds(count: number): Promise<Measurement[][]> {
-  const network = await BenchNetwork.create();
-  const rounds: Measurement[][] = [];
+  const benches: Bench[] = [];
   try {
-    for (let round = 0; round < count; round++) {
-      const measured = new Map<string, Measurement>();
-      for (const setup of shuffled(setups)) {
-        process.stderr.write(`round ${round + 1} of ${count}: ${setup}\n`);
-        measured.set(setup, await network.measure(setup, options));
-      }
-      rounds.push(setups.flatMap((setup) => measured.get(setup) ?? []));
+    for (const setup of setups) {
+      process.stderr.write(`preparing ${setup}\n`);
+      benches.push(await Bench.create(setup, options));
     }
+    const rounds: Measurement[][] = [];
+    while (rounds.length < count) {
+      process.stderr.write(`round ${rounds.length + 1} of ${count}\n`);
+      rounds.push(await measureRound(benches));
+    }
+    return rounds;
   } finally {
-    await network.destroy();
+    for (const bench of benches) await bench.destroy();
   }
-  return rounds;
+}
+
+async function measureRound(benches: readonly Bench[]): Promise<Measurement[]> {
+  const round = benches.map(({ setup }) => ({ setup, tcp: 0, udp: 0, pinnedUdp: 0, ping: 0 }));
+  for (const figure of FIGURES) {
+    for (const index of shuffled([...benches.keys()])) {
+      const [bench, measurement] = [benches[index], round[index]];
+      if (bench && measurement) measurement[figure] = await bench.measure(figure);
+    }
+  }
+  return round;
 }
 
 function congestionControlHere(): string {

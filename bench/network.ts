@@ -13,55 +13,10 @@ const execute = promisify(execFile);
 
 const TAGS = { a: contextTag(0x1111_1111_1111), b: contextTag(0x2222_2222_2222) };
 
-/** What the packets meet: nothing, nothing without offload, a plane that looks or rewrites. */
-export const SETUPS = [
-  "plain",
-  "plain-no-offload",
-  "nfqueue-observed",
-  "nfqueue-rewritten",
-  "ebpf-observed",
-  "ebpf-rewritten",
-] as const;
-export type Setup = (typeof SETUPS)[number];
-
-const WARM_UP_SECONDS = 1;
-
 /** Octets of the datagrams of the UDP measurement. */
 const DATAGRAM = 64;
 
-/** iperf3's option: the sender's processor, and the receiver's. */
-const ON_A_PROCESSOR_EACH = ["-A", "0,1"];
-
 const PLANE_HOST = fileURLToPath(new URL("plane-host.js", import.meta.url));
-
-const PLANE_WORK: Partial<Record<Setup, Omit<PlaneWork, "contexts">>> = {
-  "nfqueue-observed": { plane: "nfqueue", rewrite: false },
-  "nfqueue-rewritten": { plane: "nfqueue", rewrite: true },
-  "ebpf-observed": { plane: "ebpf", rewrite: false },
-  "ebpf-rewritten": { plane: "ebpf", rewrite: true },
-};
-
-/** One setup's figures of one round. */
-export interface Measurement {
-  readonly setup: Setup;
-  /** Gbit/s received. */
-  readonly tcp: number;
-  /** Packets per second received. */
-  readonly udp: number;
-  /** The same with sender and receiver on a processor each. */
-  readonly pinnedUdp: number;
-  /** Median round-trip time in microseconds. */
-  readonly ping: number;
-}
-
-export interface MeasureOptions {
-  /** Of each run. */
-  readonly seconds: number;
-  /** Runs for a figure. */
-  readonly repeats: number;
-  /** Of TCP, as Linux names them. */
-  readonly congestionControl: string;
-}
 
 /** Two hosts, two ISPs, and an iperf3 server on host b. */
 export class BenchNetwork {
@@ -84,35 +39,6 @@ export class BenchNetwork {
     const bench = new BenchNetwork(network);
     for (const host of ["a", "b"]) await bench.#routeBySource(host);
     return bench;
-  }
-
-  /**
-   * Runs all measurements of one setup.
-   *
-   * On which processors the scheduler has put iperf3's sender and receiver makes most of the
-   * difference between two runs of UDP, and it often stays for all of one. What is left without
-   * that is what the machine's neighbours take, for some ten seconds at a time: a round should be
-   * short, and there should be many.
-   */
-  async measure(
-    setup: Setup,
-    { seconds, repeats, congestionControl }: MeasureOptions,
-  ): Promise<Measurement> {
-    const offload = setup === "plain-no-offload" ? "off" : "on";
-    for (const host of ["a", "b"]) await this.#setOffload(host, offload);
-    const work = PLANE_WORK[setup];
-    const planes = work === undefined ? [] : await this.startPlanes({ ...work, contexts: 1 });
-    try {
-      await this.warmUp();
-      // A plane in user space is compiled while it runs, and a daemon has run for long.
-      await this.tcp(WARM_UP_SECONDS, congestionControl);
-      const tcp = await meanOf(repeats, () => this.tcp(seconds, congestionControl));
-      const udp = await meanOf(repeats, () => this.udp(seconds));
-      const pinnedUdp = await meanOf(repeats, () => this.udp(seconds, ON_A_PROCESSOR_EACH));
-      return { setup, tcp, udp, pinnedUdp, ping: await this.#ping() };
-    } finally {
-      for (const plane of planes) await plane.stop();
-    }
   }
 
   /** Starts a plane on each host. */
@@ -144,6 +70,23 @@ export class BenchNetwork {
     return (end.sum.packets - end.sum.lost_packets) / end.sum.seconds;
   }
 
+  /** Median round-trip time in microseconds. */
+  async ping(): Promise<number> {
+    const argv = ["ping", "-6", "-c", "200", "-i", "0.002", "-I", ulid("a"), ulid("b")];
+    const output = await this.#run("a", argv);
+    const times = [...output.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]) * 1000);
+    return median(times);
+  }
+
+  /** Has the hosts cut TCP's segments themselves, or leave that to their links. */
+  async setOffload(state: "on" | "off"): Promise<void> {
+    for (const host of ["a", "b"]) {
+      for (const isp of TWO_HOSTS.isps) {
+        await this.#run(host, ["ethtool", "-K", isp, "tso", state, "gso", state]);
+      }
+    }
+  }
+
   async destroy(): Promise<void> {
     this.#server.kill();
     await this.#network.destroy();
@@ -164,19 +107,6 @@ export class BenchNetwork {
     return JSON.parse(await this.#run("a", [...argv, ...options])) as IperfReport;
   }
 
-  async #ping(): Promise<number> {
-    const argv = ["ping", "-6", "-c", "200", "-i", "0.002", "-I", ulid("a"), ulid("b")];
-    const output = await this.#run("a", argv);
-    const times = [...output.matchAll(/time=([\d.]+) ms/g)].map((match) => Number(match[1]) * 1000);
-    return median(times);
-  }
-
-  async #setOffload(host: string, state: "on" | "off"): Promise<void> {
-    for (const isp of TWO_HOSTS.isps) {
-      await this.#run(host, ["ethtool", "-K", isp, "tso", state, "gso", state]);
-    }
-  }
-
   async #routeBySource(host: string): Promise<void> {
     for (const [index, uplink] of this.#network.host(host).uplinks.entries()) {
       const table = `${100 + index}`;
@@ -195,12 +125,6 @@ export class BenchNetwork {
     const args = ["netns", "exec", this.#network.namespace(host), ...argv];
     return spawn("ip", args, { stdio: ["pipe", "pipe", "inherit"] });
   }
-}
-
-async function meanOf(repeats: number, measure: () => Promise<number>): Promise<number> {
-  let sum = 0;
-  for (let i = 0; i < repeats; i++) sum += await measure();
-  return sum / repeats;
 }
 
 interface IperfReport {

@@ -1,5 +1,5 @@
-import type { Measurement, MeasureOptions, Setup } from "./network.ts";
 import { describeMachine, type Section } from "./section.ts";
+import type { Measurement, MeasureOptions, Setup } from "./setups.ts";
 
 /** A row of the report: a figure under `setup`, as a share of what it was under `base`. */
 interface Ratio {
@@ -62,15 +62,15 @@ export const PLANES_SECTION: Section = {
 /** The section on both data planes, in Markdown. */
 export function renderReport(
   rounds: readonly (readonly Measurement[])[],
-  { seconds, repeats, congestionControl }: MeasureOptions,
+  { seconds, congestionControl }: MeasureOptions,
 ): string {
   const setups = rounds[0]?.map(({ setup }) => setup) ?? [];
   return [
     `Machine: ${describeMachine()}; both hosts, both planes and the routers share it.`,
     "",
-    `${rounds.length} interleaved rounds, in each a figure is the mean of ${repeats} of ${seconds} s; medians, with the least and`,
-    "the greatest round in brackets. A ratio is taken within each round, then the median of them.",
-    `TCP's congestion control is ${congestionControl}; each setup has carried TCP for a second before.`,
+    `${rounds.length} interleaved rounds; in each every setup, on hosts of its own, runs for ${seconds} s in turn, figure by figure.`,
+    "Medians, with the least and the greatest round in brackets. A ratio is taken within each round,",
+    `then the median of them. TCP's congestion control is ${congestionControl}.`,
     "UDP between processors has iperf3's sender on one of them and its receiver on the other.",
     "",
     "| | TCP, Gbit/s | UDP of 64 octets, packets/s | UDP between processors | ping, µs |",
