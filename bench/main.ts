@@ -6,7 +6,7 @@ import { Bench, FIGURES, type Measurement, type MeasureOptions, SETUPS } from ".
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: "string", default: "21" },
+    rounds: { type: "string", default: "31" },
     /** Of each run. */
     seconds: { type: "string", default: "1" },
     /** Those to run, with commas between; all when it is left out. */
