@@ -180,9 +180,9 @@ export class Rewriter {
       const at = verdicts.reserve(packet.length);
       const { inboundAddresses } = context;
       const length = writeRestored(verdicts.room, at, packet, header.value, inboundAddresses);
-      context.traffic.in(now, length);
       // The mark tells it from packets that are still to be counted.
       verdicts.replaceReserved(id, length, mark | LOCATOR_MARK);
+      context.traffic.in(now, length);
     }
     if (context.watched) this.#events.inboundPayload(now, tag, true);
   }

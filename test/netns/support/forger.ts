@@ -9,6 +9,7 @@ import {
   SOCK_RAW,
   sendMessage,
 } from "../../../src/linux/libc.ts";
+import { viewOf } from "../../../src/linux/netlink.ts";
 import { type Address, addressToBytes, writeAddress } from "../../../src/wire/address.ts";
 import { encodeControl } from "../../../src/wire/control.ts";
 import { buildIcmpError, ICMP_DESTINATION_UNREACHABLE } from "../../../src/wire/icmp6.ts";
@@ -39,16 +40,29 @@ const SOCKADDR_IN6_LENGTH = 28;
 const SOCKADDR_ADDRESS = 8;
 const MSGHDR_LENGTH = 56;
 const IOVEC_LENGTH = 16;
+const PACKET_MAX = 1500;
 
 /** A host behind the lab's core router that sends packets from any source. Goes with the lab. */
 export class Forger {
   readonly address = literal(`${NETWORK}::2`);
   readonly #fd: number;
+  readonly #header = new Uint8Array(MSGHDR_LENGTH);
+  // The kernel reaches these by pointer only: the fields keep them from being collected.
+  readonly #name = new Uint8Array(SOCKADDR_IN6_LENGTH);
+  readonly #iovec = new Uint8Array(IOVEC_LENGTH);
+  readonly #packet = new Uint8Array(PACKET_MAX);
   /** Packets sent. */
   sent = 0;
 
   private constructor(fd: number) {
     this.#fd = fd;
+    viewOf(this.#name).setUint16(0, AF_INET6, true);
+    viewOf(this.#iovec).setBigUint64(0, addressOf(this.#packet), true);
+    const header = viewOf(this.#header);
+    header.setBigUint64(0, addressOf(this.#name), true);
+    header.setUint32(8, SOCKADDR_IN6_LENGTH, true);
+    header.setBigUint64(16, addressOf(this.#iovec), true);
+    header.setBigUint64(24, 1n, true);
   }
 
   static async join({ lab }: ShimLab): Promise<Forger> {
@@ -104,17 +118,10 @@ export class Forger {
   }
 
   #send(packet: Uint8Array, destination: Address): void {
-    const name = new Uint8Array(SOCKADDR_IN6_LENGTH);
-    new DataView(name.buffer).setUint16(0, AF_INET6, true);
-    writeAddress(destination, name, SOCKADDR_ADDRESS);
-    const iovec = new BigUint64Array([addressOf(packet), BigInt(packet.length)]);
-    const header = new Uint8Array(MSGHDR_LENGTH);
-    const view = new DataView(header.buffer);
-    view.setBigUint64(0, addressOf(name), true);
-    view.setUint32(8, SOCKADDR_IN6_LENGTH, true);
-    view.setBigUint64(16, addressOf(new Uint8Array(iovec.buffer, 0, IOVEC_LENGTH)), true);
-    view.setBigUint64(24, 1n, true);
-    sendMessage(this.#fd, header, PURPOSE);
+    writeAddress(destination, this.#name, SOCKADDR_ADDRESS);
+    this.#packet.set(packet);
+    viewOf(this.#iovec).setBigUint64(8, BigInt(packet.length), true);
+    sendMessage(this.#fd, this.#header, PURPOSE);
     this.sent += 1;
   }
 }
