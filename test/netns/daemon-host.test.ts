@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -8,6 +8,7 @@ import { Network } from "../../src/lab/network.ts";
 import { inNamespace, run, sleep, tryRun, waitFor } from "../../src/lab/shell.ts";
 import { ShimDaemon } from "../../src/lab/shim-daemon.ts";
 import { PAPER_TOPOLOGY } from "../../src/lab/topology.ts";
+import { removalCommands } from "./support/removal-commands.ts";
 
 /** What a real daemon does to its host, and that it undoes it. */
 
@@ -188,12 +189,7 @@ test("the commands of docs/operations.md remove what a killed daemon left", asyn
   const { a, heal } = await establishAndSwitch();
   await heal();
   await a.kill();
-  const page = await readFile(new URL("../../docs/operations.md", import.meta.url), "utf8");
-  const commands = page
-    .split("### Removing it by hand")[1]
-    ?.match(/^ {4}.+$/gm)
-    ?.join("\n");
-  if (commands === undefined) throw new Error("the page names no commands");
+  const commands = await removalCommands();
   await tryRun(inNamespace(network.namespace("a"), ["sh", "-c", commands]));
   expect(await hostState()).toEqual(before);
 });

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { afterEach, expect, test } from "vitest";
 import type { HostLocator, LocatorsReply, StatusReply } from "../../src/daemon/api.ts";
 import { MessageCapture } from "../../src/lab/capture.ts";
@@ -8,6 +7,7 @@ import { inNamespace, ipBatchIn, run, tryRun, waitFor } from "../../src/lab/shel
 import { literal, uplinkRouter, uplinkSpec } from "../../src/lab/topology.ts";
 import type { Address } from "../../src/wire/address.ts";
 import { PATIENCE, untilMoves } from "./support/progress.ts";
+import { removalCommands } from "./support/removal-commands.ts";
 import { A1, ShimLab } from "./support/shim-lab.ts";
 
 /** Sessions on addresses that the daemons make themselves, with nothing but the defaults. */
@@ -181,13 +181,3 @@ test("the commands of docs/operations.md remove what a killed daemon made", asyn
   await tryRun(inNamespace(lab.network.namespace("a"), ["sh", "-c", await removalCommands()]));
   expect(await state()).toEqual(before);
 });
-
-async function removalCommands(): Promise<string> {
-  const page = await readFile(new URL("../../docs/operations.md", import.meta.url), "utf8");
-  const commands = page
-    .split("### Removing it by hand")[1]
-    ?.split("\n## ")[0]
-    ?.match(/^ {4}.+$/gm);
-  if (commands === undefined || commands === null) throw new Error("the page names no commands");
-  return commands.join("\n");
-}
