@@ -74,11 +74,12 @@ function element({ local, peer }: AddressPair): string {
 }
 
 /**
- * Behind the rewriting, whose packets are marked and counted already. Shim6 messages are no
- * payload, and may come from any number of forged addresses. When the set is full, the
- * packets of further pairs are all told of.
+ * Behind the rewriting, whose packets are marked and counted already: they go their way at once.
+ * Shim6 messages are no payload, and may come from any number of forged addresses. When the set is
+ * full, the packets of further pairs are all told of.
  */
 function observeScript(group: number, udpPort: number | undefined): string {
+  const counted = `meta mark & ${LOCATOR_MARK} != 0 accept`;
   const rate = `limit rate over ${OBSERVED_RATE}/second burst ${OBSERVED_BURST} packets`;
   return `
 table ${OBSERVE_TABLE} {
@@ -89,7 +90,6 @@ table ${OBSERVE_TABLE} {
     timeout 60s
   }
   chain observe {
-    meta mark & ${LOCATOR_MARK} != 0 return
     ip6 daddr ${NOT_UNICAST} return
     meta l4proto 140 return
     ${udpPort === undefined ? "" : `${shim6InUdp(udpPort)} return`}
@@ -98,10 +98,12 @@ table ${OBSERVE_TABLE} {
   }
   chain input {
     type filter hook input priority mangle + 5; policy accept;
+    ${counted}
     iif != "lo" jump observe
   }
   chain output {
     type filter hook output priority mangle + 5; policy accept;
+    ${counted}
     oif != "lo" jump observe
   }
 }
