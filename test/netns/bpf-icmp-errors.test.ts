@@ -5,6 +5,7 @@ import { addressToBytes } from "../../src/wire/address.ts";
 import {
   buildIcmpError,
   concernsPath,
+  findIcmpError,
   icmpChecksum,
   translateIcmpError,
 } from "../../src/wire/icmp6.ts";
@@ -69,6 +70,14 @@ function translated(packet: Uint8Array): Uint8Array | undefined {
 /** With the checksum field zeroed: there are two ways to write 0. */
 function withoutChecksum(packet: Uint8Array): Uint8Array {
   return Uint8Array.from(packet).fill(0, 42, 44);
+}
+
+/** The kernel's half does not look at the length that RFC 4884 puts into errors of two types. */
+function withoutQuotedLength(packet: Uint8Array): Uint8Array {
+  const found = findIcmpError(packet);
+  if (!found.ok || (found.value.error.type !== 1 && found.value.error.type !== 3)) return packet;
+  const { icmpOffset } = found.value;
+  return Uint8Array.from(packet).fill(0, icmpOffset + 4, icmpOffset + 5);
 }
 
 /** To the ULID where it is translated, else to the locator as before. */
@@ -213,10 +222,10 @@ describe("an ICMPv6 error about a rewritten packet", () => {
         expect(returned).toBe(PASS);
         if (Buffer.compare(found, packet) === 0) return;
         expect(counted).toEqual({ "translated-icmp-error": 1 });
-        expect(translated(packet)).toBeDefined();
+        expect(translated(withoutQuotedLength(packet))).toBeDefined();
         expect(found.length).toBe(packet.length - 8);
       }),
-      { numRuns: 800 },
+      { numRuns: 800, examples: [[icmpError({ type: 1, code: 0, parameter: 0x0100_0000 })]] },
     );
   });
 });
