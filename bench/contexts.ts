@@ -2,8 +2,8 @@
 import { parseArgs } from "node:util";
 import { BenchNetwork } from "./network.ts";
 import type { PlaneProcess, ProgramRuns } from "./plane-process.ts";
-import { median, spread } from "./report.ts";
 import { describeMachine, REPORT_FILE, type Section, writeSection } from "./section.ts";
+import { median, spread } from "./statistics.ts";
 
 const SECTION: Section = {
   name: "contexts",

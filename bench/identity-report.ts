@@ -1,7 +1,7 @@
 import { expectedAttempts } from "../src/identity/sec.ts";
 import { BARE_SHA1, BARE_SIGN, BARE_VERIFY, type SearchRun } from "./identity-operations.ts";
-import { median, spread } from "./report.ts";
 import { describeMachine, type Section } from "./section.ts";
+import { median, spread } from "./statistics.ts";
 
 export const IDENTITY_SECTION: Section = {
   name: "identity",

@@ -58,7 +58,8 @@ async function measureRounds(count: number): Promise<Measurement[][]> {
 }
 
 async function measureRound(benches: readonly Bench[]): Promise<Measurement[]> {
-  const round = benches.map(({ setup }) => ({ setup, tcp: 0, udp: 0, pinnedUdp: 0, ping: 0 }));
+  const nothing = { tcp: 0, udp: 0, pinnedUdp: 0, largeUdp: 0, ping: 0 };
+  const round = benches.map(({ setup }) => ({ setup, ...nothing }));
   for (const figure of FIGURES) {
     for (const index of shuffled([...benches.keys()])) {
       const [bench, measurement] = [benches[index], round[index]];

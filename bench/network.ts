@@ -6,15 +6,17 @@ import { Network } from "../src/lab/network.ts";
 import { literal, uplinkRouter } from "../src/lab/topology.ts";
 import { contextTag } from "../src/wire/tag.ts";
 import { PlaneProcess, type PlaneTask, type PlaneWork } from "./plane-process.ts";
-import { median } from "./report.ts";
+import { median } from "./statistics.ts";
 import { TWO_HOSTS } from "./two-hosts.ts";
 
 const execute = promisify(execFile);
 
 const TAGS = { a: contextTag(0x1111_1111_1111), b: contextTag(0x2222_2222_2222) };
 
-/** Octets of the datagrams of the UDP measurement. */
-const DATAGRAM = 64;
+/** Octets of small datagrams: each costs what a packet costs, and next to nothing for its content. */
+export const SMALL_DATAGRAM = 64;
+/** Octets of the datagrams that QUIC, video and VPNs mostly send. */
+export const LARGE_DATAGRAM = 1200;
 
 const PLANE_HOST = fileURLToPath(new URL("plane-host.js", import.meta.url));
 
@@ -64,9 +66,13 @@ export class BenchNetwork {
     return end.sum_received.bits_per_second / 1e9;
   }
 
-  /** Packets of {@link DATAGRAM} octets received per second. */
-  async udp(seconds: number, options: readonly string[] = []): Promise<number> {
-    const { end } = await this.#iperf(seconds, ["-u", "-b", "0", "-l", `${DATAGRAM}`, ...options]);
+  /** Packets received per second. @param octets of each datagram @param options iperf3's */
+  async udp(
+    seconds: number,
+    octets: number = SMALL_DATAGRAM,
+    options: readonly string[] = [],
+  ): Promise<number> {
+    const { end } = await this.#iperf(seconds, ["-u", "-b", "0", "-l", `${octets}`, ...options]);
     return (end.sum.packets - end.sum.lost_packets) / end.sum.seconds;
   }
 

@@ -1,10 +1,18 @@
+import { LARGE_DATAGRAM, SMALL_DATAGRAM } from "./network.ts";
 import { describeMachine, type Section } from "./section.ts";
-import type { Measurement, MeasureOptions, Setup } from "./setups.ts";
+import {
+  FIGURES,
+  type Figure,
+  type Measurement,
+  type MeasureOptions,
+  type Setup,
+} from "./setups.ts";
+import { spread } from "./statistics.ts";
 
 /** A row of the report: a figure under `setup`, as a share of what it was under `base`. */
 interface Ratio {
   readonly name: string;
-  readonly figure: "tcp" | "udp" | "pinnedUdp";
+  readonly figure: Exclude<Figure, "ping">;
   readonly setup: Setup;
   readonly base: Setup;
   /** What the project holds itself to; `undefined` for no bound. */
@@ -15,13 +23,16 @@ const RATIOS: readonly Ratio[] = [
   ratio("TCP, null mapping", "tcp", "ebpf-observed", "plain", 0.97),
   ratio("UDP, null mapping", "udp", "ebpf-observed", "plain", 0.9),
   ratio("UDP between processors, null mapping", "pinnedUdp", "ebpf-observed", "plain", 0.9),
+  ratio("large UDP, null mapping", "largeUdp", "ebpf-observed", "plain"),
   ratio("TCP, rewritten", "tcp", "ebpf-rewritten", "plain-no-offload", 0.75),
   ratio("TCP, rewritten", "tcp", "ebpf-rewritten", "plain"),
   ratio("UDP, rewritten", "udp", "ebpf-rewritten", "plain"),
   ratio("UDP between processors, rewritten", "pinnedUdp", "ebpf-rewritten", "plain"),
+  ratio("large UDP, rewritten", "largeUdp", "ebpf-rewritten", "plain"),
   ratio("TCP, null mapping", "tcp", "nfqueue-observed", "plain", 0.9),
   ratio("UDP, null mapping", "udp", "nfqueue-observed", "plain"),
   ratio("UDP between processors, null mapping", "pinnedUdp", "nfqueue-observed", "plain"),
+  ratio("large UDP, null mapping", "largeUdp", "nfqueue-observed", "plain"),
   ratio("TCP, rewritten", "tcp", "nfqueue-rewritten", "plain-no-offload", 0.22),
   ratio("TCP, rewritten", "tcp", "nfqueue-rewritten", "plain"),
   ratio("UDP, rewritten", "udp", "nfqueue-rewritten", "plain-no-offload", 0.6),
@@ -32,6 +43,7 @@ const RATIOS: readonly Ratio[] = [
     "plain-no-offload",
     0.6,
   ),
+  ratio("large UDP, rewritten", "largeUdp", "nfqueue-rewritten", "plain-no-offload"),
 ];
 
 function ratio(
@@ -72,9 +84,10 @@ export function renderReport(
     "Medians, with the least and the greatest round in brackets. A ratio is taken within each round,",
     `then the median of them. TCP's congestion control is ${congestionControl}.`,
     "UDP between processors has iperf3's sender on one of them and its receiver on the other.",
+    `Large UDP has datagrams of ${LARGE_DATAGRAM} octets, the other two of ${SMALL_DATAGRAM}.`,
     "",
-    "| | TCP, Gbit/s | UDP of 64 octets, packets/s | UDP between processors | ping, µs |",
-    "|---|---|---|---|---|",
+    "| | TCP, Gbit/s | UDP, packets/s | UDP between processors | large UDP | ping, µs |",
+    "|---|---|---|---|---|---|",
     ...setups.map((setup) => figureRow(setup, measurementsOf(rounds, setup))),
     "",
     "| Ratio | median | bound |",
@@ -86,12 +99,11 @@ export function renderReport(
 }
 
 function figureRow(setup: Setup, measurements: readonly Measurement[]): string {
-  const of = (figure: keyof Omit<Measurement, "setup">, digits: number): string =>
-    spread(
-      measurements.map((each) => each[figure]),
-      digits,
-    );
-  return `| ${DESCRIPTIONS[setup]} | ${of("tcp", 2)} | ${of("udp", 0)} | ${of("pinnedUdp", 0)} | ${of("ping", 0)} |`;
+  const cells = FIGURES.map((figure) => {
+    const values = measurements.map((each) => each[figure]);
+    return spread(values, figure === "tcp" ? 2 : 0);
+  });
+  return `| ${[DESCRIPTIONS[setup], ...cells].join(" | ")} |`;
 }
 
 function ratioRow(ratio: Ratio, rounds: readonly (readonly Measurement[])[]): string {
@@ -106,17 +118,4 @@ function ratioRow(ratio: Ratio, rounds: readonly (readonly Measurement[])[]): st
 
 function measurementsOf(rounds: readonly (readonly Measurement[])[], setup: Setup): Measurement[] {
   return rounds.flatMap((round) => round.filter((each) => each.setup === setup));
-}
-
-/** The median, with the least and the greatest in brackets. */
-export function spread(values: readonly number[], digits: number): string {
-  const text = (value: number): string => value.toFixed(digits);
-  return `${text(median(values))} (${text(Math.min(...values))} .. ${text(Math.max(...values))})`;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }

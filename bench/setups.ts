@@ -1,4 +1,4 @@
-import { BenchNetwork } from "./network.ts";
+import { BenchNetwork, LARGE_DATAGRAM, SMALL_DATAGRAM } from "./network.ts";
 import type { PlaneProcess, PlaneWork } from "./plane-process.ts";
 
 /** What the packets meet: nothing, nothing without offload, a plane that looks or rewrites. */
@@ -20,10 +20,10 @@ const PLANE_WORK: Partial<Record<Setup, Omit<PlaneWork, "contexts">>> = {
 };
 
 /**
- * Gbit/s of TCP; UDP's packets per second, and the same with sender and receiver on a processor
- * each, all as received; the median round-trip time in microseconds.
+ * Gbit/s of TCP; UDP's small packets per second, the same with sender and receiver on a processor
+ * each, and its large packets, all as received; the median round-trip time in microseconds.
  */
-export const FIGURES = ["tcp", "udp", "pinnedUdp", "ping"] as const;
+export const FIGURES = ["tcp", "udp", "pinnedUdp", "largeUdp", "ping"] as const;
 export type Figure = (typeof FIGURES)[number];
 
 /** One setup's figures of one round. */
@@ -88,7 +88,9 @@ export class Bench {
       case "udp":
         return this.#network.udp(seconds);
       case "pinnedUdp":
-        return this.#network.udp(seconds, ON_A_PROCESSOR_EACH);
+        return this.#network.udp(seconds, SMALL_DATAGRAM, ON_A_PROCESSOR_EACH);
+      case "largeUdp":
+        return this.#network.udp(seconds, LARGE_DATAGRAM);
       case "ping":
         return this.#network.ping();
     }

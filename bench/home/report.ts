@@ -1,6 +1,6 @@
-import { median } from "../report.ts";
 import type { Results } from "../results.ts";
 import { describeMachine, type Section } from "../section.ts";
+import { median } from "../statistics.ts";
 import { EVENTS, type HomeEvent, SYSTEM_NAMES, SYSTEMS, type System } from "./events.ts";
 import type { HomeRun } from "./run.ts";
 import { TYPING_INTERVAL } from "./ssh.ts";

@@ -1,6 +1,6 @@
-import { median } from "../report.ts";
 import type { Results } from "../results.ts";
 import { describeMachine, type Section } from "../section.ts";
+import { median } from "../statistics.ts";
 import type { Interruption } from "./run.ts";
 import { describeVariant, VARIANTS, type Variant } from "./variants.ts";
 
