@@ -164,6 +164,22 @@ describe("what others take away", () => {
     expect(own.ruleList).toHaveLength(4);
   });
 
+  test("may have sent packets to a link without carrier: they do not wait there", () => {
+    const links = [link(1, { carrier: false }), link(2)];
+    monitor.change(twoUplinks({ links }));
+    clock.advance(1_000);
+    monitor.change(twoUplinks({ links }));
+    expect(own.log.filter((change) => change.startsWith("drop"))).toEqual([]);
+    clock.advance(1_000);
+    own.ruleList.length = 0;
+    monitor.change(twoUplinks({ links }));
+    expect(own.log.slice(-3)).toEqual([
+      "add rule 14010 from 2001:db8:2::a table 254",
+      "add rule 14020 from 2001:db8:2::a table 1400002",
+      "drop what waits for fe80::1 on link 1",
+    ]);
+  });
+
   test("comes back for ever without a fight: so often at most, and with a warning, once", () => {
     for (let i = 0; i < 6_000; i++) {
       takeAway();

@@ -182,7 +182,8 @@ export class Host {
    * Drops what waits for the gateway of a link that is down or without carrier. Linux lets it wait
    * there for three seconds, and TCP does not send again on the new path what it believes still
    * waiting. What is rewritten in the kernel is sent to the gateway though the routes are gone.
-   * To be called when sessions have left such a link.
+   * To be called when sessions have left such a link: for good, or while what leads them by another
+   * was taken away.
    */
   dropStranded(): void {
     for (const { link } of this.#uplinks.filter(isCut)) {
@@ -251,7 +252,9 @@ export class Host {
     const present = this.#own.read();
     const routing = isRouted ? 0 : this.#routing.repair(present);
     const addresses = this.#ulids.repair(present) + this.#addresses.repair();
-    return routing + addresses + this.#observer.repairPlane();
+    const repaired = routing + addresses + this.#observer.repairPlane();
+    if (repaired > 0) this.dropStranded();
+    return repaired;
   }
 
   #withHeldUlids(present: readonly LocalLocator[]): LocalLocator[] {
