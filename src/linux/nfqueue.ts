@@ -63,13 +63,17 @@ const BATCHES_PER_WAKE_UP = 4;
 /** Packets of a batch from which more are expected at once: a ping's, for example, is fewer. */
 const BUSY = 4;
 /**
- * ms to rest after a batch of {@link BUSY} to {@link FEW} packets: the next one is larger then, and
- * costs less for each packet, as with a network card that moderates interrupts. Resting longer, or
- * after larger batches, has senders of large packets stand still, whose sockets are full by then.
- * (The kernel's timer slack makes it 0.07 ms.)
+ * ms to rest after a batch that has emptied the queue: the next one is larger then, and costs less
+ * for each packet, as with a network card that moderates interrupts. Large packets soon fill the
+ * socket of their sender, which stands still until some of them have their verdict: so after these
+ * the rest is short, and only after a batch of less than {@link FEW}. (The kernel's timer slack
+ * makes either 0.05 ms longer.)
  */
-const REST = 0.02;
+const REST = 0.1;
+const SHORT_REST = 0.02;
 const FEW = 16;
+/** Octets of a message that has a small packet, on average of a batch. */
+const SMALL = 512;
 /** Room for the netlink header and the attributes beside the packet. */
 const METADATA_LENGTH = 512;
 const MAX_COPY_RANGE = 65_531;
@@ -163,8 +167,17 @@ class NetfilterQueue implements PacketQueue {
       count = this.#receive(this.#onBatch, (message) => this.#handleError(message));
     }
     if (count < BUSY) return;
-    if (count < FEW) pause(REST);
+    const rest = this.#rest(count);
+    if (rest > 0) pause(rest);
     this.#watch.again();
+  }
+
+  /** ms. @param count messages of the last batch, which the vector still has */
+  #rest(count: number): number {
+    let octets = 0;
+    for (let i = 0; i < count; i++) octets += this.#vector.length(i);
+    if (octets <= count * SMALL) return count < BATCH ? REST : 0;
+    return count < FEW ? SHORT_REST : 0;
   }
 
   /** Receives one batch and has it handled; returns the number of messages. */
