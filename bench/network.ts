@@ -18,6 +18,9 @@ export const SMALL_DATAGRAM = 64;
 /** Octets of the datagrams that QUIC, video and VPNs mostly send. */
 export const LARGE_DATAGRAM = 1200;
 
+/** As often at most iperf3 is asked for one figure. */
+const IPERF_RUNS = 3;
+
 const PLANE_HOST = fileURLToPath(new URL("plane-host.js", import.meta.url));
 
 /** Two hosts, two ISPs, and an iperf3 server on host b. */
@@ -62,8 +65,8 @@ export class BenchNetwork {
   /** Gbit/s received. @param congestionControl the machine's own when it is left out */
   async tcp(seconds: number, congestionControl?: string): Promise<number> {
     const choice = congestionControl === undefined ? [] : ["-C", congestionControl];
-    const { end } = await this.#iperf(seconds, choice);
-    return end.sum_received.bits_per_second / 1e9;
+    const sum = await this.#iperf(seconds, choice, ({ end }) => end?.sum_received);
+    return sum.bits_per_second / 1e9;
   }
 
   /** Packets received per second. @param octets of each datagram @param options iperf3's */
@@ -72,8 +75,9 @@ export class BenchNetwork {
     octets: number = SMALL_DATAGRAM,
     options: readonly string[] = [],
   ): Promise<number> {
-    const { end } = await this.#iperf(seconds, ["-u", "-b", "0", "-l", `${octets}`, ...options]);
-    return (end.sum.packets - end.sum.lost_packets) / end.sum.seconds;
+    const datagrams = ["-u", "-b", "0", "-l", `${octets}`, ...options];
+    const sum = await this.#iperf(seconds, datagrams, ({ end }) => end?.sum);
+    return (sum.packets - sum.lost_packets) / sum.seconds;
   }
 
   /** Median round-trip time in microseconds. */
@@ -108,9 +112,25 @@ export class BenchNetwork {
     return PlaneProcess.start(this.#spawn(local, argv), local);
   }
 
-  async #iperf(seconds: number, options: readonly string[]): Promise<IperfReport> {
+  /**
+   * One run in some hundred ends well and says nothing: it is done again, and that is told of.
+   * @param read takes what is asked for from what iperf3 says
+   * @throws Error when it never says it
+   */
+  async #iperf<Sum>(
+    seconds: number,
+    options: readonly string[],
+    read: (report: IperfReport) => Sum | undefined,
+  ): Promise<Sum> {
     const argv = ["iperf3", "-6", "-J", "-t", `${seconds}`, "-B", ulid("a"), "-c", ulid("b")];
-    return JSON.parse(await this.#run("a", [...argv, ...options])) as IperfReport;
+    let answer = "";
+    for (let run = 0; run < IPERF_RUNS; run++) {
+      answer = await this.#run("a", [...argv, ...options]);
+      const sum = read(JSON.parse(answer) as IperfReport);
+      if (sum !== undefined) return sum;
+      console.error(`iperf3 gave no sums (${run + 1} of ${IPERF_RUNS} runs)`);
+    }
+    throw new Error(`iperf3 gave no sums in ${IPERF_RUNS} runs: ${answer.slice(0, 1000)}`);
   }
 
   async #routeBySource(host: string): Promise<void> {
@@ -133,10 +153,11 @@ export class BenchNetwork {
   }
 }
 
+/** What we read of its JSON; all of it may be missing. */
 interface IperfReport {
-  readonly end: {
-    readonly sum_received: { readonly bits_per_second: number };
-    readonly sum: {
+  readonly end?: {
+    readonly sum_received?: { readonly bits_per_second: number };
+    readonly sum?: {
       readonly packets: number;
       readonly lost_packets: number;
       readonly seconds: number;
