@@ -12,7 +12,7 @@ import type {
 import type { ContextTag } from "../wire/tag.ts";
 import type { EndpointConfig, LocalLocator } from "./config.ts";
 import type { Context } from "./context.ts";
-import { viewContext } from "./context-view.ts";
+import { outlineContext, viewContext } from "./context-view.ts";
 import type { CounterName } from "./counters.ts";
 import { findRefused, type Received, sendError } from "./errors.ts";
 import type { FlowSelector } from "./flow-selector.ts";
@@ -36,7 +36,7 @@ import type { SurveyOrder } from "./survey.ts";
 import { Surveys } from "./surveys.ts";
 import { after, type Duration, type Instant } from "./time.ts";
 import type { TrafficSnapshot } from "./traffic.ts";
-import type { ContextView, Pin } from "./view.ts";
+import type { ContextOutline, ContextView, Pin } from "./view.ts";
 
 /** Of the message type in a control header. */
 const TYPE_OFFSET = 2;
@@ -75,6 +75,11 @@ export class Endpoint {
 
   contexts(): ContextView[] {
     return Array.from(this.#shim.contexts.values(), (context) => viewContext(context, this.#shim));
+  }
+
+  /** All contexts, the oldest first: for whoever counts them, or looks at each in its own time. */
+  outlines(): ContextOutline[] {
+    return Array.from(this.#shim.contexts.values(), outlineContext);
   }
 
   context(tag: ContextTag): ContextView | undefined {

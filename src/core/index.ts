@@ -28,4 +28,4 @@ export {
   seconds,
 } from "./time.ts";
 export { TrafficRecord, type TrafficSnapshot } from "./traffic.ts";
-export type { ContextState, ContextView, ReapState } from "./view.ts";
+export type { ContextOutline, ContextState, ContextView, ReapState } from "./view.ts";

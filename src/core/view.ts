@@ -51,14 +51,18 @@ export interface WatchedPairView {
   };
 }
 
-/** A read-only look at one context: the paper's table 1. */
-export interface ContextView {
+/** What a look at a context costs least for: there may be tens of thousands. */
+export interface ContextOutline {
   readonly tag: ContextTag;
   readonly state: ContextState;
   /** `undefined` unless the state is ESTABLISHED. */
   readonly reapState: ReapState | undefined;
   readonly ulids: AddressPair;
   readonly locators: AddressPair;
+}
+
+/** A read-only look at one context: the paper's table 1. */
+export interface ContextView extends ContextOutline {
   /** The pair to use whenever it works; `undefined` for whichever does. */
   readonly preferred: AddressPair | undefined;
   /** Set while it is pinned to the preferred pair. */

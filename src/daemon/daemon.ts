@@ -227,7 +227,7 @@ export class Daemon implements ControlService {
       sendTimeout: inSeconds(sendTimeout),
       detect: config.detect,
       trigger: triggerStatus(config.trigger),
-      contexts: countContexts(endpoint.contexts()),
+      contexts: countContexts(endpoint.outlines()),
       uplinks: uplinks.map(uplinkStatus),
       warnings: this.#warnings(),
       counters: {
@@ -256,9 +256,11 @@ export class Daemon implements ControlService {
     });
   }
 
-  contexts(offset = 0, limit = Number.POSITIVE_INFINITY): ContextStatus[] {
-    const views = this.#parts.endpoint.contexts().slice(offset, offset + limit);
-    return views.map((view) => this.#contextStatus(view));
+  *contexts(offset = 0, limit = Number.POSITIVE_INFINITY): Generator<ContextStatus, void> {
+    for (const { tag } of this.#parts.endpoint.outlines().slice(offset, offset + limit)) {
+      const status = this.context(tag);
+      if (status !== undefined) yield status;
+    }
   }
 
   context(tag: ContextTag): ContextStatus | undefined {
@@ -272,7 +274,7 @@ export class Daemon implements ControlService {
   }
 
   locators(): HostLocator[] {
-    return hostLocators(this.#host.uplinks, this.#parts.endpoint.contexts(), this.#host.locators);
+    return hostLocators(this.#host.uplinks, this.#parts.endpoint.outlines(), this.#host.locators);
   }
 
   history(query: HistoryQuery): Omit<HistoryReply, "schemaVersion"> {

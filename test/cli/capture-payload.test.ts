@@ -46,7 +46,7 @@ async function capture(payload: readonly string[], pass: (setting: Setting) => v
 }
 
 function tagAt({ daemon }: TestDaemon): ContextTag {
-  const tag = parseTag(daemon.contexts()[0]?.localTag ?? "");
+  const tag = parseTag([...daemon.contexts()][0]?.localTag ?? "");
   if (tag === undefined) throw new Error("no context");
   return tag;
 }

@@ -21,7 +21,7 @@ async function capture(): Promise<string> {
   const over = l3shim("capture", "-w", file, "--socket", a.socket);
   while (!a.daemon.captures.hasReaders) await new Promise(setImmediate);
   a.plane.events.trigger(a.clock.now(), { local: A1, peer: B1 });
-  await run(a, "explore", a.daemon.contexts()[0]?.localTag ?? "");
+  await run(a, "explore", [...a.daemon.contexts()][0]?.localTag ?? "");
   a.clock.advance(1000);
   await a.daemon.stop();
   expect(await over).toMatchObject({ status: 0, stdout: "" });

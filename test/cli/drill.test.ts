@@ -93,7 +93,9 @@ test("as a link that is down it moves at once", async () => {
   expect(report.flows[0]).toMatchObject({ outcome: "moved", to: { localLocator: A2 } });
   expect(report.flows[0]?.interruption).toBeLessThan(0.5);
   // The endpoint has its locator back.
-  expect(a.daemon.contexts()[0]?.localLocators.every(({ operational }) => operational)).toBe(true);
+  expect([...a.daemon.contexts()][0]?.localLocators.every(({ operational }) => operational)).toBe(
+    true,
+  );
 });
 
 test.each([

@@ -20,7 +20,7 @@ async function establish(configOfFirst?: string) {
 }
 
 function forkOf({ daemon }: TestDaemon): ContextStatus {
-  const fork = daemon.contexts().find(({ forkedInstance }) => forkedInstance !== 0);
+  const fork = [...daemon.contexts()].find(({ forkedInstance }) => forkedInstance !== 0);
   if (fork === undefined) throw new Error("no fork");
   return fork;
 }
@@ -158,7 +158,7 @@ test("prefer names a pair, and without one takes it back", async () => {
     status: 0,
     stdout: `${A2} > ${B2} is preferred\n`,
   });
-  const preferred = () => a.daemon.contexts()[0]?.preferred;
+  const preferred = () => [...a.daemon.contexts()][0]?.preferred;
   expect(preferred()).toEqual({ localLocator: A2, peerLocator: B2 });
   expect(await run("prefer", tag)).toMatchObject({
     status: 0,
@@ -173,7 +173,7 @@ test("prefer names a pair, and without one takes it back", async () => {
 
 test("pin keeps a context on a pair until unpin", async () => {
   const { a, tag, run } = await establish();
-  const pinned = () => a.daemon.contexts()[0];
+  const pinned = () => [...a.daemon.contexts()][0];
   expect((await run("pin", tag, "--local", A2, "--peer", B2)).stdout).toBe(
     `pinned to ${A2} > ${B2}\n`,
   );

@@ -89,7 +89,7 @@ test("move-session pins a peer's sessions to an uplink", async () => {
   const { a, tag } = await workshop.establish();
   const { stdout } = await run(process.execPath, [example("move-session"), B1, "up1", a.socket]);
   expect(stdout).toBe(`context ${tag} goes to ${A2} > ${B1}\n`);
-  expect(a.daemon.contexts()[0]).toMatchObject({
+  expect([...a.daemon.contexts()][0]).toMatchObject({
     pin: "until-failure",
     preferred: { localLocator: A2, peerLocator: B1 },
   });

@@ -137,7 +137,7 @@ describe("a session whose path may have died", () => {
     a.clock.advance(1_000);
     expect(causes(a)).toEqual(["resumed"]);
     a.clock.advance(1_000);
-    expect(a.daemon.contexts()).toMatchObject([{ reapState: "Operational", switches: 0 }]);
+    expect([...a.daemon.contexts()]).toMatchObject([{ reapState: "Operational", switches: 0 }]);
   });
 });
 

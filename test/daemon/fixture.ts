@@ -159,7 +159,7 @@ export class Workshop {
   async establish(configOfFirst = "") {
     const [a, b] = await this.createPair(configOfFirst);
     a.plane.events.trigger(a.clock.now(), { local: A1, peer: B1 });
-    const tag = a.daemon.contexts()[0]?.localTag;
+    const tag = [...a.daemon.contexts()][0]?.localTag;
     if (tag === undefined) throw new Error("no context");
     return { a, b, tag };
   }

@@ -151,7 +151,7 @@ test.each<[string, unknown]>([
   const { status, error } = await post(a, "/v1/forks", body);
   expect(status).toBe(400);
   expect(error).toContain(text);
-  expect(a.daemon.contexts()).toHaveLength(1);
+  expect([...a.daemon.contexts()]).toHaveLength(1);
 });
 
 test("the highest mark and the widest ranges are good", async () => {
@@ -199,7 +199,7 @@ test("a context that is not ESTABLISHED yet can neither fork nor prefer", async 
   const [a] = await workshop.createPair();
   a.plane.sendControl = () => undefined;
   a.plane.events.trigger(a.clock.now(), { local: A1, peer: B1 });
-  const tag = a.daemon.contexts()[0]?.localTag;
+  const tag = [...a.daemon.contexts()][0]?.localTag;
   const reason = `context ${tag} is not ESTABLISHED but I1-SENT; try again when it is`;
   expect(await post(a, "/v1/forks", { selector: {}, context: tag })).toEqual({
     status: 409,

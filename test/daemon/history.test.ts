@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => workshop.close());
 
 function pathOf({ daemon }: TestDaemon): ContextStatus["path"] | undefined {
-  return daemon.contexts()[0]?.path;
+  return [...daemon.contexts()][0]?.path;
 }
 
 /** Takes the first uplink away. */

@@ -24,7 +24,7 @@ function commentsOf({ daemon }: TestDaemon, snapLength?: number): readonly strin
 
 test("a capture says what is in it, and how the contexts stood when it began", async () => {
   const { a } = await workshop.establish();
-  const tag = a.daemon.contexts()[0]?.localTag;
+  const tag = [...a.daemon.contexts()][0]?.localTag;
   expect(commentsOf(a)).toEqual([
     "l3shim: control messages",
     `context ${tag}; ${A1} > ${B1}; pair: ${A1} > ${B1}; state: Operational`,

@@ -1,7 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setImmediate as othersHadTheirTurn } from "node:timers/promises";
 import { SCHEMA_VERSION } from "../api.ts";
 
 const BODY_LIMIT = 16_384;
+
+/** Items of a list that are made without a pause: some milliseconds' worth. */
+const ITEMS_AT_ONCE = 100;
 
 /** What the client did wrong, with the HTTP status that says so. */
 export class RequestError extends Error {
@@ -21,6 +27,44 @@ export function reply(response: ServerResponse, status: number, body: object | s
   response.end(`${text}\n`);
 }
 
+/**
+ * Answers with JSON whose one member is a list, however long: packets, timers and other clients get
+ * their turn while it is made. A client that goes ends it.
+ * @param items each is asked for when its turn comes
+ */
+export async function replyWithList(
+  response: ServerResponse,
+  name: string,
+  items: Iterable<object>,
+): Promise<void> {
+  response.writeHead(200, { "content-type": "application/json" });
+  try {
+    await pipeline(Readable.from(listInParts(name, items)), response);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
+  }
+}
+
+async function* listInParts(name: string, items: Iterable<object>): AsyncGenerator<string, void> {
+  let before = `{"schemaVersion":${SCHEMA_VERSION},"${name}":[`;
+  let part: object[] = [];
+  for (const item of items) {
+    part.push(item);
+    if (part.length < ITEMS_AT_ONCE) continue;
+    yield before + withoutBrackets(part);
+    before = ",";
+    part = [];
+    await othersHadTheirTurn();
+  }
+  if (part.length > 0) yield before + withoutBrackets(part);
+  else if (before !== ",") yield before;
+  yield "]}\n";
+}
+
+function withoutBrackets(list: readonly object[]): string {
+  return JSON.stringify(list).slice(1, -1);
+}
+
 /** Answers by `action`, or says what the client did wrong, or we. */
 export async function answerSafely(
   response: ServerResponse,
@@ -29,6 +73,8 @@ export async function answerSafely(
   try {
     await action();
   } catch (error) {
+    // Half an answer can't be taken back: its reader sees that it has no end.
+    if (response.headersSent) return void response.destroy();
     if (error instanceof RequestError) return reply(response, error.status, error.message);
     reply(response, 500, `internal error: ${(error as Error).message}`);
   }

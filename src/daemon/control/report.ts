@@ -2,7 +2,7 @@ import type { LocalLocator } from "../../core/config.ts";
 import { type AddressPair, isEncapsulated } from "../../core/output.ts";
 import type { Instant } from "../../core/time.ts";
 import type { TrafficSnapshot } from "../../core/traffic.ts";
-import type { ContextView, WatchedPairView } from "../../core/view.ts";
+import type { ContextOutline, ContextView, WatchedPairView } from "../../core/view.ts";
 import type { TriggerPolicy } from "../../dataplane/dataplane.ts";
 import type { Address } from "../../wire/address.ts";
 import { formatTag } from "../../wire/tag.ts";
@@ -98,11 +98,11 @@ function nextStep(view: ContextView, clock: Clock): ContextStatus["next"] {
 }
 
 /** How many contexts are in each state. */
-export function countContexts(views: readonly ContextView[]): StatusReply["contexts"] {
+export function countContexts(outlines: readonly ContextOutline[]): StatusReply["contexts"] {
   return {
-    total: views.length,
-    byState: countBy(views.map((view) => view.state)),
-    byReapState: countBy(views.flatMap((view) => view.reapState ?? [])),
+    total: outlines.length,
+    byState: countBy(outlines.map(({ state }) => state)),
+    byReapState: countBy(outlines.flatMap(({ reapState }) => reapState ?? [])),
   };
 }
 
@@ -133,7 +133,7 @@ export function uplinkStatus(uplink: Uplink): UplinkStatus {
 /** The paper's table 2, uplink by uplink, then the ULIDs that no uplink has any more. */
 export function hostLocators(
   uplinks: readonly Uplink[],
-  views: readonly ContextView[],
+  outlines: readonly ContextOutline[],
   locators: readonly LocalLocator[],
 ): HostLocator[] {
   const present = uplinks.flatMap((uplink) =>
@@ -147,7 +147,7 @@ export function hostLocators(
       operational,
       problem: problem ?? null,
       proof: proofOf(address, locators),
-      ...countUsers(views, address),
+      ...countUsers(outlines, address),
     })),
   );
   const gone = locators
@@ -162,14 +162,14 @@ export function hostLocators(
       operational: false,
       problem: "no uplink has this address any more",
       proof: proofOf(address, locators),
-      ...countUsers(views, address),
+      ...countUsers(outlines, address),
     }));
   return [...present, ...gone];
 }
 
-function countUsers(views: readonly ContextView[], address: Address) {
+function countUsers(outlines: readonly ContextOutline[], address: Address) {
   return {
-    ulidOf: views.filter((view) => view.ulids.local === address).length,
-    locatorOf: views.filter((view) => view.locators.local === address).length,
+    ulidOf: outlines.filter(({ ulids }) => ulids.local === address).length,
+    locatorOf: outlines.filter(({ locators }) => locators.local === address).length,
   };
 }

@@ -12,7 +12,7 @@ import {
 } from "../api.ts";
 import { PcapngStream } from "../capture/pcapng-stream.ts";
 import { inSeconds } from "../clock.ts";
-import { RequestError, readJson, reply } from "./http.ts";
+import { RequestError, readJson, reply, replyWithList } from "./http.ts";
 import {
   type CaptureQuery,
   readCaptureQuery,
@@ -69,7 +69,7 @@ export class Routes {
     }
     if (route === "GET contexts") {
       const { offset, limit } = readPart(url.searchParams);
-      return reply(response, 200, { contexts: this.#service.contexts(offset, limit) });
+      return replyWithList(response, "contexts", this.#service.contexts(offset, limit));
     }
     if (route === "POST capture") {
       return this.#capture(response, readCaptureQuery(url.searchParams));

@@ -26,8 +26,12 @@ import type { ForkOrder } from "./forks.ts";
 export interface ControlService {
   status(): Omit<StatusReply, "schemaVersion">;
   check(): Promise<Check>;
-  /** @param offset how many of them to leave out first */
-  contexts(offset?: number, limit?: number): ContextStatus[];
+  /**
+   * Those that there are when the first is asked for, each as it is when its turn comes; what has
+   * gone by then is left out.
+   * @param offset how many of them to leave out first
+   */
+  contexts(offset?: number, limit?: number): Iterable<ContextStatus>;
   context(tag: ContextTag): ContextStatus | undefined;
   /** None of a context that there is not. */
   pairs(tag: ContextTag): PairStatus[];
