@@ -144,7 +144,9 @@ async function ask(user: readonly string[], method: string, path: string, body =
     const { request } = require("node:http");
     const [socketPath, method, path, body] = process.argv.slice(1);
     const call = request({ socketPath, method, path }, (response) => {
-      response.setEncoding("utf8").on("data", (text) => console.log(response.statusCode, text));
+      let text = "";
+      response.setEncoding("utf8").on("data", (part) => (text += part));
+      response.on("end", () => console.log(response.statusCode, text));
     });
     call.on("error", (error) => console.log(error.code)).end(method === "GET" ? "" : body);`;
   const node = [process.execPath, "-e", program, socket, method, path, JSON.stringify(body)];

@@ -45,20 +45,20 @@ export async function replyWithList(
   }
 }
 
+/** A list without items, or with few, is one piece. */
 async function* listInParts(name: string, items: Iterable<object>): AsyncGenerator<string, void> {
   let before = `{"schemaVersion":${SCHEMA_VERSION},"${name}":[`;
   let part: object[] = [];
   for (const item of items) {
+    if (part.length === ITEMS_AT_ONCE) {
+      yield before + withoutBrackets(part);
+      before = ",";
+      part = [];
+      await othersHadTheirTurn();
+    }
     part.push(item);
-    if (part.length < ITEMS_AT_ONCE) continue;
-    yield before + withoutBrackets(part);
-    before = ",";
-    part = [];
-    await othersHadTheirTurn();
   }
-  if (part.length > 0) yield before + withoutBrackets(part);
-  else if (before !== ",") yield before;
-  yield "]}\n";
+  yield `${before}${withoutBrackets(part)}]}\n`;
 }
 
 function withoutBrackets(list: readonly object[]): string {
