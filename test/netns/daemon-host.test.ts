@@ -172,12 +172,21 @@ test("kill -9 and a new start: nothing is doubled, and the next stop leaves noth
 test("kill -9 with a mapping in force: all stays, and the next start goes on with it", async () => {
   const { a, heal } = await establishAndSwitch();
   await heal();
+  await untilUplinkIsBack();
   const mapped = await hostState();
   await a.kill();
   expect(withOnePriority(await hostState())).toEqual(withOnePriority(mapped));
   await a.restart();
   expect(withOnePriority(await hostState())).toEqual(withOnePriority(mapped));
 });
+
+/** The carrier comes back at once; that the daemon has heard of it shows in its rules. */
+async function untilUplinkIsBack(): Promise<void> {
+  const isBack = async () =>
+    (await hostState()).some((line) => line.includes(`from ${A1} lookup 1400`)) || undefined;
+  const timeoutError = () => new Error("the daemon did not set the rules of isp1 again");
+  await waitFor(isBack, { timeout: 20_000, interval: 100, timeoutError });
+}
 
 /** The rule of the mapped ULIDs moves to and fro, so that sockets look for their routes anew. */
 function withOnePriority(state: readonly string[]): string[] {
